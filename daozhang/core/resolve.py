@@ -1,0 +1,344 @@
+"""Finding out what happened to a payment: a procedure that asks and never does.
+
+`resolve` yields what it wants to know (`Ask`) or how long it wants to wait (`Rest`) and is sent what was
+answered. The server, the exhaustive walk and virtual time drive these same lines. The driver's side of the
+contract: the payment inside a yielded `Ask` or `Rest` is durable *before* the question leaves or the wait begins,
+so that whoever dies, another continues from the row by calling `resolve` again (promise P6).
+
+`plan` says what comes next and when; `learn` says what an answer changes. Both are pure.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+from daozhang.core.evidence import Finding, Op, Proves
+from daozhang.core.manners import Manners
+from daozhang.core.must import must
+from daozhang.core.payment import FOLLOWS, NOTHING_TAKEN, Method, Payment, State, Undone
+
+_BEIJING_MS = 8 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
+ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the channel; wait for the answer until ``deadline_ms`` at the latest. A finding comes back."""
+
+    payment: Payment
+    op: Op
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do before ``until_ms``. The time of waking comes back."""
+
+    payment: Payment
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for an `Ask`, and when."""
+
+    finding: Finding
+    at_ms: int
+
+
+Talk = Generator["Ask | Rest", "Answer | int", Payment]
+
+
+def resolve(payment: Payment, manners: Manners, now_ms: int, *, code_in_hand: bool) -> Talk:
+    """Ask until something is proven and nothing is left to look at; return the payment as then known.
+
+    ``code_in_hand``: the payer's code (never stored) is still in memory, so that a request which provably never
+    left may be sent again. For a QR it is always true.
+    """
+    now = now_ms
+    while (step := plan(payment, manners, now, code_in_hand)) is not None:
+        op, at_ms = step
+        if op is None:
+            payment = never_left(payment, manners, now)
+            continue
+        if at_ms > now:
+            woken = yield Rest(payment, at_ms)
+            now = woken if isinstance(woken, int) else woken.at_ms
+            continue
+        payment = asking(payment, op, manners, now)
+        deadline = manners.pay_deadline_ms if op is Op.PAY else manners.ask_deadline_ms
+        answer = yield Ask(payment, op, now + deadline)
+        now = answer if isinstance(answer, int) else answer.at_ms
+        finding = Finding() if isinstance(answer, int) else answer.finding
+        payment = learn(payment, op, finding, manners, now)
+    return payment
+
+
+# -- what comes next ------------------------------------------------------------------------------------------------
+
+
+def plan(p: Payment, m: Manners, now: int, code_in_hand: bool) -> tuple[Op | None, int] | None:
+    """The next question and its time; None when nothing is left to ask.
+
+    ``(None, now)`` means: the request provably never left us and cannot be sent again.
+    """
+    match p.state:
+        case State.CREATED:
+            return Op.PAY, now
+        case State.SENT if p.send_out:
+            return Op.QUERY, max(now, _next_query(p, m))  # the sender died, or its answer was never written down
+        case State.SENT if code_in_hand and p.sends <= len(m.resend_after_ms) and not p.give_up:
+            return Op.PAY, p.asked_ms + sum(m.resend_after_ms[: p.sends])
+        case State.SENT:
+            return None, now
+        case State.WAITING_PAYER | State.UNKNOWN:
+            return Op.QUERY, _next_query(p, m)
+        case State.REVERSING:
+            return _next_undo(p, m, now)
+        case State.DEFERRED:
+            return _next_deferred(p, m, now)
+        case _:
+            return (Op.QUERY, max(p.recheck_ms, p.last_query_ms + m.query_gap_ms)) if p.recheck_ms else None
+
+
+def _next_query(p: Payment, m: Manners) -> int:
+    """The rhythm inside the window: never under the least gap, slower after blanks, and exactly one at the end."""
+    least = p.last_query_ms + m.query_gap_ms if p.last_query_ms else 0
+    if p.give_up or _over(p, p.last_query_ms):
+        return least
+    if not p.queries:
+        first = m.first_query_waiting_ms if p.state is State.WAITING_PAYER else m.first_query_ms
+        return min(max(p.last_answer_ms, p.asked_ms) + first, max(p.window_end_ms, p.asked_ms))
+    every = m.qr_every_ms if p.method is Method.PAY_BY_QR else m.every_ms
+    rhythm = max(every, m.slow_ms) if p.blanks else every
+    return max(least, min(p.last_query_ms + rhythm, p.window_end_ms))
+
+
+def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
+    """Undo and query take turns: an undo leaves at once after a query, a query decides after every undo."""
+    least = p.last_query_ms + m.query_gap_ms
+    if p.undone in ACCEPTED:
+        return Op.QUERY, p.last_query_ms + m.slow_ms if p.blanks else least
+    if p.undo_tries and p.last_query_ms <= p.last_undo_ms:
+        gap = m.undo_gaps_ms[min(p.undo_tries, len(m.undo_gaps_ms)) - 1]
+        return Op.QUERY, max(least, p.last_undo_ms + gap)
+    if now - p.last_answer_ms <= m.fresh_ms:
+        return undo_verb(p), now
+    return Op.QUERY, max(now, least)  # we died between the last query and the undo: the last word is stale
+
+
+def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
+    """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way."""
+    undo_was_last = p.last_undo_ms >= p.last_query_ms
+    if undo_was_last and p.undone in ACCEPTED:
+        return Op.QUERY, p.last_query_ms + m.every_ms
+    if not undo_was_last and not p.capture_seen and may_undo(p, m, now) and now - p.last_answer_ms <= m.fresh_ms:
+        return undo_verb(p), now
+    age = max(p.last_answer_ms - p.first_undo_ms, 0)
+    gap = next((gap for gap in m.deferred_gaps_ms if gap >= age // 8), m.deferred_gaps_ms[-1])
+    return Op.QUERY, max(p.last_query_ms, p.last_undo_ms) + gap
+
+
+def undo_verb(p: Payment) -> Op:
+    """Close an order known to be unpaid and shown by us as a QR; otherwise the result is unknown: reverse."""
+    return Op.CLOSE if p.method is Method.PAY_BY_QR and p.seen else Op.REVERSE
+
+
+def may_undo(p: Payment, m: Manners, now: int) -> bool:
+    """Whether the channel still undoes this order by its calendar (Alipay: same Beijing day)."""
+    return not m.undo_same_day or _day(now) == _day(p.created_ms)
+
+
+def _day(at_ms: int) -> int:
+    return (at_ms + _BEIJING_MS) // _DAY_MS
+
+
+def _over(p: Payment, at_ms: int) -> bool:
+    return bool(p.window_end_ms) and at_ms >= p.window_end_ms
+
+
+# -- writing down that we ask ------------------------------------------------------------------------------------------
+
+
+def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
+    """The payment as it must be durable before the question leaves."""
+    if op is Op.PAY:
+        window = m.qr_window_ms if p.method is Method.PAY_BY_QR else m.window_ms
+        return p.to(
+            State.SENT,
+            sends=p.sends + 1,
+            send_out=True,
+            asked_ms=p.asked_ms or now,
+            window_end_ms=p.window_end_ms or now + window,
+        )
+    if op is Op.QUERY:
+        return replace(p, queries=p.queries + 1, last_query_ms=now)
+    return replace(
+        p, undo_tries=p.undo_tries + 1, undo_out=True, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
+    )
+
+
+# -- what an answer changes --------------------------------------------------------------------------------------------
+
+
+def learn(p: Payment, op: Op, f: Finding, m: Manners, now: int) -> Payment:
+    """The payment after one answer. An answer that proves nothing leaves the money's state as unknown as it was."""
+    if f.proves is Proves.CAPTURED and f.amount_fen != p.amount_fen:
+        f = Finding(code=f.code, text=f.text, alarm="amount", detail=f.detail, trail=f.trail)
+    p = _with_doubt(p, op, f, now)
+    if op is Op.PAY:
+        return _learn_pay(p, f, m, now)
+    if op is Op.QUERY:
+        return _learn_query(p, f, m, now)
+    if op is Op.NOTIFY:
+        return _learn_notify(p, f, m, now)
+    return _learn_undo(p, f, m, now)
+
+
+def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    if p.proven:
+        return p  # a notify was faster; the reply is only one more line of evidence
+    p = replace(p, last_answer_ms=max(now, p.last_answer_ms))
+    match f.proves:
+        case Proves.CAPTURED:
+            return captured(p, f, m, now)
+        case Proves.REFUSED:
+            refusal = {"code": f.code, "hint": f.hint, "text": f.text}
+            return _decided(replace(p, send_out=False), State.NOT_PAID, m, now, refusal=refusal)
+        case _ if p.state is not State.SENT:
+            return p  # another worker is already asking
+        case Proves.NOT_SENT:
+            return replace(p, send_out=False)
+        case Proves.WAITING:
+            return p.to(State.WAITING_PAYER, send_out=False, seen=True)
+        case Proves.SHOWN:
+            return p.to(State.WAITING_PAYER, send_out=False, qr=f.qr)
+        case _:
+            return p.to(State.UNKNOWN, send_out=False)
+
+
+def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    blank = f.proves in (Proves.NOTHING, Proves.NOT_SENT)
+    p = replace(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
+    if p.proven:
+        return _learn_recheck(p, f, m, now)
+    if p.state is State.SENT:
+        p = p.to(State.UNKNOWN, send_out=False)
+    match f.proves:
+        case Proves.CAPTURED:
+            return captured(p, f, m, now)
+        case Proves.CLOSED:
+            return _decided(p, State.REVERSED if p.undone is Undone.PAID else State.CLOSED, m, now, seen=True)
+        case Proves.RETURNED:
+            return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)
+        case Proves.WAITING:
+            state = State.WAITING_PAYER if p.state is State.UNKNOWN else p.state
+            return _window(p.to(state, seen=True, absent=0), m, now)
+        case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT):
+            return _decided(p, State.CLOSED, m, now)
+        case Proves.ABSENT:
+            return _window(replace(p, absent=p.absent + 1), m, now)
+        case _:
+            return _window(p, m, now)
+
+
+def _window(p: Payment, m: Manners, now: int) -> Payment:
+    """After a query that did not settle it: is it time to undo, or time to ask less often?"""
+    if p.state is State.REVERSING:
+        long = p.first_undo_ms and now - p.first_undo_ms >= sum(m.undo_gaps_ms)
+        return p.to(State.DEFERRED) if long or p.queries >= m.queries_most else p
+    if p.state is State.DEFERRED:
+        return p
+    code = p.method is Method.PAY_BY_CODE
+    lost = code and not p.seen and p.absent >= m.absent_needed and now - p.asked_ms >= m.absent_after_ms
+    if p.give_up or lost or _over(p, p.last_query_ms) or p.queries >= m.queries_most:
+        return p.to(State.REVERSING)
+    return p
+
+
+def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    match f.proves:
+        case Proves.UNDONE_UNPAID:
+            return replace(p, undo_out=False, undone=Undone.UNPAID)
+        case Proves.UNDONE_PAID:
+            return replace(p, undo_out=False, undone=Undone.PAID)
+        case Proves.UNDONE_ABSENT:
+            return replace(p, undo_out=False, undone=Undone.ABSENT)
+        case Proves.UNDO_REFUSED:
+            return replace(p, undo_out=False, undone=Undone.REFUSED)
+        case Proves.NOT_SENT:
+            # Only this try is proven harmless; an earlier one may still be under way.
+            return replace(p, undo_out=p.undo_tries > 1)
+        case _:
+            return p
+
+
+def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    """A verified notify settles an open payment. Where an undo of ours was on its way, or an end was already
+    proven, it may be older than that: then it only makes us ask, and the query decides.
+    """
+    if f.proves is not Proves.CAPTURED:
+        return p
+    if p.state in NOTHING_TAKEN:
+        return replace(p, recheck_ms=now)
+    if p.proven:
+        return p
+    return replace(p, seen=True) if p.undo_tries else captured(p, f, m, now)
+
+
+def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    """A look at an end already told. Only a capture changes it; only a readable answer ends the looking."""
+    if p.state in NOTHING_TAKEN and f.proves is Proves.CAPTURED:
+        return captured(p, f, m, now)
+    if f.proves in (Proves.NOTHING, Proves.NOT_SENT):
+        gap = m.deferred_gaps_ms[min(p.blanks, len(m.deferred_gaps_ms)) - 1]
+        return replace(p, recheck_ms=now + gap)
+    if p.seen or p.rechecks + 1 >= len(m.aftercare_ms):
+        return replace(p, recheck_ms=0, rechecks=p.rechecks + 1)
+    return replace(p, rechecks=p.rechecks + 1, recheck_ms=p.decided_ms + m.aftercare_ms[p.rechecks + 1])
+
+
+def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
+    """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
+    known = replace(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
+    may_go_back = known.undone is Undone.PAID or (known.undo_out and known.undone is Undone.NO)
+    if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
+        return _window(known, m, now)
+    late = p.state in NOTHING_TAKEN or p.state is State.DEFERRED or known.undone in ACCEPTED
+    return _decided(
+        known,
+        State.PAID,
+        m,
+        now,
+        late=late,
+        question="late_success" if late else "",
+        send_out=False,
+        captured_fen=f.amount_fen,
+        payer_paid_fen=f.payer_paid_fen or f.amount_fen,
+        received_fen=f.received_fen or f.amount_fen,
+        refusal=None,
+    )
+
+
+def never_left(p: Payment, m: Manners, now: int) -> Payment:
+    """Every try ended before a byte left us: our own trail proves that the channel knows nothing of it."""
+    return _decided(p, State.NOT_PAID, m, now, refusal={"code": "NEVER_SENT", "hint": "us.egress", "text": ""})
+
+
+def as_surplus(paid: Payment, before: State) -> Payment:
+    """A late capture of a sale that another attempt holds: found, told, and to be given back (promise P3)."""
+    must(State.SURPLUS in FOLLOWS[before], f"{before} is never followed by surplus")
+    return replace(paid, state=State.SURPLUS, question="", answer_by_ms=0)
+
+
+def _decided(p: Payment, state: State, m: Manners, now: int, **changes: object) -> Payment:
+    """An end, proven. An order that the channel never showed us may still arrive late: it is looked after."""
+    unseen = state is State.CLOSED and not p.seen and not changes.get("seen")
+    return p.to(state, decided_ms=now, recheck_ms=now + m.aftercare_ms[0] if unseen else 0, **changes)
+
+
+def _with_doubt(p: Payment, op: Op, f: Finding, now: int) -> Payment:
+    """Remember the first answer that proved nothing: it is why there was no information."""
+    if p.doubt is not None or p.proven or f.proves not in (Proves.NOTHING, Proves.NOT_SENT):
+        return p
+    return replace(p, doubt={"code": f.code, "hint": f.hint, "op": op.value, "at_ms": now, "alarm": f.alarm})
