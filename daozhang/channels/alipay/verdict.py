@@ -1,0 +1,76 @@
+"""What each answer of Alipay *proves*: one table (codes.csv), read here. A code outside it proves nothing.
+
+Rows are keyed by operation: the same code on *query* is not the code on *pay*. An error on a query or an undo
+never settles a payment; only the body of a query does.
+"""
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from daozhang.core.evidence import Op, Proves
+
+
+class Row(NamedTuple):
+    proves: Proves
+    hint: str
+    zh: str
+    en: str
+
+
+_UNSEEN = Row(Proves.NOTHING, "", "", "")
+
+
+@cache
+def _table() -> dict[tuple[str, str], Row]:
+    return {(row["op"], row["code"]): Row(Proves(row["proves"]), row["hint"], row["zh"], row["en"]) for row in rows()}
+
+
+@cache
+def rows() -> list[dict[str, str]]:
+    """Every row as written: op, code, proves, hint, zh, en."""
+    with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def look_up(op: str, *codes: str) -> tuple[str, Row]:
+    """The first of ``codes`` (most exact first) that stands in the table for the operation."""
+    table = _table()
+    for code in codes:
+        row = table.get((op, code))
+        if row is not None:
+            return code, row
+    return codes[0], _UNSEEN
+
+
+def of_reply(op: Op, shown: bool, reply: Mapping[str, object]) -> tuple[str, Row]:
+    """The row for a reply whose signature held. ``shown``: the order is offered as a QR (precreate)."""
+    code, sub = _text(reply, "code"), _text(reply, "sub_code")
+    if code != "10000":
+        exact = f"{code}/{sub}" if sub else code
+        return look_up(op.value, exact, sub, code) if code == "40004" else look_up(op.value, exact, code, sub)
+    match op:
+        case Op.PAY:
+            return look_up("precreate" if shown else "pay", code)
+        case Op.QUERY:
+            status = _text(reply, "trade_status")
+            paid = status == "TRADE_CLOSED" and _text(reply, "send_pay_date")
+            return look_up("query", f"{status}+paid" if paid else status)
+        case Op.REVERSE:
+            again = _text(reply, "retry_flag")
+            return look_up("reverse", f"action={_text(reply, 'action')}" if again == "N" else f"retry_flag={again}")
+        case Op.CLOSE:
+            return look_up("close", code)
+        case Op.REFUND:
+            return look_up("refund", f"fund_change={_text(reply, 'fund_change')}")
+        case Op.REFUND_QUERY:
+            return look_up("refund_query", _text(reply, "refund_status") or "refund_status=")
+        case _:
+            return code, _UNSEEN
+
+
+def _text(reply: Mapping[str, object], key: str) -> str:
+    value = reply.get(key)
+    return value if isinstance(value, str) else ""

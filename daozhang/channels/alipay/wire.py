@@ -1,0 +1,287 @@
+"""The Alipay v2 gateway, our side: requests written, replies and notifies read (dossier 1.1, 1.2, 1.4).
+
+Reading never raises for what came over the wire: what cannot be believed proves nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from daozhang.channels import keys
+from daozhang.channels.alipay import sign, verdict
+from daozhang.channels.alipay.texts import beijing_ms, beijing_text, redacted
+from daozhang.channels.plug import BadNotify, Heard, Judged, Question
+from daozhang.core.evidence import Finding, Op, Proves
+from daozhang.core.faults import Fault, NotSent
+from daozhang.core.ids import out_request_no, out_trade_no
+from daozhang.core.money import fen_of_yuan, yuan_of_fen
+from daozhang.core.must import must
+from daozhang.core.payment import Method, Payment
+from daozhang.core.ports import AccountRow, Exchange, HttpRequest
+
+_METHODS = {
+    Op.QUERY: "alipay.trade.query",
+    Op.REVERSE: "alipay.trade.cancel",
+    Op.CLOSE: "alipay.trade.close",
+    Op.REFUND: "alipay.trade.refund",
+    Op.REFUND_QUERY: "alipay.trade.fastpay.refund.query",
+}
+_FORM = (("Content-Type", "application/x-www-form-urlencoded;charset=utf-8"), ("Accept", "text/html"))
+# The channel refuses these four in a subject (dossier 1.2).
+_SUBJECT = str.maketrans({"/": " ", "=": " ", "&": " ", "\n": " "})
+
+
+class WrongDoor(Fault):
+    """A sandbox account pointing at a live host, or a live one at anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    app_id: str
+    seller_id: str
+    gateway: str
+    key: keys.Signer = field(repr=False)
+    alipay_key: keys.Verifier = field(repr=False)
+
+
+def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
+    """Parse the keys once. Raises BadKey, WrongDoor."""
+    gateway = str(row.settings.get("gateway", ""))
+    if not _may_reach(gateway, row.livemode, manifest["hosts"]):
+        raise WrongDoor(f"a {'live' if row.livemode else 'sandbox'} account may not speak to this gateway")
+    return Account(
+        str(row.settings["app_id"]),
+        str(row.settings["seller_id"]),
+        gateway,
+        keys.signer(row.secrets.get("app_private_key", ""), "app_private_key", row.livemode),
+        keys.verifier(row.secrets.get("alipay_public_key", ""), "alipay_public_key", row.livemode),
+    )
+
+
+def _may_reach(gateway: str, livemode: bool, hosts: Mapping[str, Any]) -> bool:
+    if livemode:
+        return gateway in hosts["live"]
+    parts = urlsplit(gateway)
+    loopback = parts.scheme in ("http", "https") and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return gateway in hosts["sandbox"] or (hosts.get("sandbox_loopback", False) and loopback)
+
+
+# -- asking ----------------------------------------------------------------------------------------------------------
+
+
+def write(account: Account, q: Question) -> HttpRequest:
+    """One signed request: common parameters and signature in the query, ``biz_content`` in the form body."""
+    params = {
+        "app_id": account.app_id,
+        "method": _method(q),
+        "format": "JSON",
+        "charset": "utf-8",
+        "sign_type": "RSA2",
+        "timestamp": beijing_text(q.now_ms),
+        "version": "1.0",
+    }
+    if q.op is Op.PAY and q.notify_url:
+        params["notify_url"] = q.notify_url
+    biz = json.dumps(_biz(q), ensure_ascii=False, separators=(",", ":"))
+    params["sign"] = sign.sign({**params, "biz_content": biz}, account.key)
+    url = f"{account.gateway}?{urlencode(params)}"
+    return HttpRequest("POST", url, _FORM, urlencode({"biz_content": biz}).encode(), q.deadline_ms)
+
+
+def _method(q: Question) -> str:
+    if q.op is Op.PAY:
+        return "alipay.trade.pay" if q.payment.method is Method.PAY_BY_CODE else "alipay.trade.precreate"
+    return _METHODS[q.op]
+
+
+def _biz(q: Question) -> dict[str, str]:
+    p = q.payment
+    biz = {"out_trade_no": out_trade_no(p.id)}
+    if q.op is Op.PAY:
+        biz["total_amount"] = yuan_of_fen(p.amount_fen)
+        biz["subject"] = (p.subject.translate(_SUBJECT).strip() or "payment")[:128]
+        biz["store_id"] = p.store[-32:]
+        biz["terminal_id"] = p.till[-32:]
+        # The channel closes the order too, should nobody of ours be left to ask it to.
+        minutes = (p.window_end_ms - p.asked_ms) // 60_000 + 2
+        biz["timeout_express"] = f"{minutes}m"
+        if p.method is Method.PAY_BY_CODE:
+            must(q.code, "a code payment is asked with the payer's code")
+            biz |= {"scene": "bar_code", "auth_code": q.code, "product_code": "FACE_TO_FACE_PAYMENT"}
+        else:
+            biz |= {"product_code": "QR_CODE_OFFLINE", "qr_code_timeout_express": f"{minutes}m"}
+    if q.refund is not None:
+        biz["out_request_no"] = out_request_no(q.refund.id)
+        if q.op is Op.REFUND:
+            biz["refund_amount"] = yuan_of_fen(q.refund.amount_fen)
+            biz["refund_reason"] = (q.refund.reason or q.refund.kind.value)[:128]
+    return biz
+
+
+# -- reading replies ---------------------------------------------------------------------------------------------------
+
+
+def read(account: Account, q: Question, exchange: Exchange) -> Finding:
+    """Signature first, then order number and amount, then what the table says the answer proves."""
+    finding = _read(account, q, exchange)
+    return replace(finding, trail=exchange.trail)
+
+
+def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
+    if exchange.fault is not None:
+        never = isinstance(exchange.fault, NotSent)
+        return Finding(
+            Proves.NOT_SENT if never else Proves.NOTHING, exchange.fault.code, hint="us.egress" if never else "info.reply_lost"
+        )
+    if exchange.status != 200:
+        hint = "platform.maintenance" if exchange.status == 503 else "platform.degraded"
+        return _nothing(f"HTTP_{exchange.status}", hint, exchange)
+    try:
+        body = exchange.body.decode("utf-8")
+    except UnicodeDecodeError:
+        return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
+    name = _method(q).replace(".", "_") + "_response"
+    cut = sign.signed_object(body, name) or sign.signed_object(body, "error_response")
+    if cut is None:
+        return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
+    text, signature = cut
+    reply = json.loads(text)
+    if not sign.holds(text.encode(), signature, account.alipay_key):
+        return _nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
+    return _read_verified(q, reply)
+
+
+def _nothing(code: str, hint: str, exchange: Exchange, alarm: str = "") -> Finding:
+    raw = {"status": exchange.status, "sha256": sha256(exchange.body).hexdigest(), "bytes": len(exchange.body)}
+    return Finding(code=code, hint=hint, alarm=alarm, detail=raw)
+
+
+def _read_verified(q: Question, reply: dict[str, Any]) -> Finding:
+    p = q.payment
+    code, row = verdict.of_reply(q.op, p.method is Method.PAY_BY_QR, reply)
+    detail = redacted(reply)
+    text = str(reply.get("sub_msg") or reply.get("msg") or "")[:256]
+    base = Finding(code=code, text=text, hint=row.hint, detail=detail)
+    needs_number = row.proves in _NAMES_ORDER
+    echoed = reply.get("out_trade_no")
+    if echoed != out_trade_no(p.id) and (needs_number or echoed is not None):
+        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
+    try:
+        return _with_amounts(q, row.proves, base, reply)
+    except (ValueError, TypeError):
+        return replace(base, hint="info.reply_unreadable", alarm="amount")
+
+
+# These settle something: the reply must say which order it speaks of.
+_NAMES_ORDER = frozenset({
+    Proves.CAPTURED, Proves.RETURNED, Proves.CLOSED, Proves.WAITING, Proves.SHOWN, Proves.UNDONE_PAID,
+    Proves.UNDONE_UNPAID, Proves.UNDONE_ABSENT, Proves.REFUND_DONE,
+})  # fmt: skip
+
+
+def _with_amounts(q: Question, proves: Proves, base: Finding, reply: dict[str, Any]) -> Finding:
+    """Amounts are read exactly; an answer about another amount proves nothing and raises an alarm."""
+    p = q.payment
+    if proves is Proves.CAPTURED:
+        amount = fen_of_yuan(reply["total_amount"]) if "total_amount" in reply else 0
+        if amount != p.amount_fen:
+            return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=amount)
+        return replace(
+            base,
+            proves=proves,
+            amount_fen=amount,
+            payer_paid_fen=_optional_fen(reply, "buyer_pay_amount", amount),
+            received_fen=_optional_fen(reply, "receipt_amount", amount),
+            trade_no=str(reply.get("trade_no", ""))[:64],
+            paid_ms=beijing_ms(reply.get("gmt_payment") or reply.get("send_pay_date")),
+        )
+    if proves is Proves.SHOWN:
+        qr = reply.get("qr_code")
+        return replace(base, proves=proves, qr=qr) if isinstance(qr, str) and qr else base
+    if proves is Proves.REFUND_DONE and q.refund is not None and q.op is Op.REFUND_QUERY:
+        same = reply.get("out_request_no") == out_request_no(q.refund.id)
+        if not same or fen_of_yuan(str(reply.get("refund_amount", ""))) != q.refund.amount_fen:
+            return replace(base, code="RESPONSE_MISMATCH", alarm="amount")
+    return replace(base, proves=proves, trade_no=str(reply.get("trade_no", ""))[:64])
+
+
+def _optional_fen(reply: Mapping[str, Any], key: str, otherwise: int) -> int:
+    value = reply.get(key)
+    return fen_of_yuan(value) if isinstance(value, str) and value else otherwise
+
+
+# -- hearing notifies --------------------------------------------------------------------------------------------------
+
+
+def hear(content_type: str, query: str, body: bytes) -> Heard:
+    """The form as sent, decoded once. A key that stands twice is refused: who signed which?"""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, encoding="utf-8",
+                          errors="strict", max_num_fields=100)  # fmt: skip
+    except (UnicodeDecodeError, ValueError):
+        raise BadNotify("not a form in UTF-8") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadNotify("a field stands twice")
+    if not fields.get("app_id") or not fields.get("sign"):
+        raise BadNotify("no app_id or no sign")
+    return Heard({"app_id": fields["app_id"], "order_no": fields.get("out_trade_no", "")}, fields, body)
+
+
+def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
+    """Signature, then application and seller, order and amount, in that order; then the table."""
+    fields = heard.fields
+    order_no = fields.get("out_trade_no", "")
+    detail = redacted(fields)
+    status = fields.get("trade_status", "")
+    code, row = verdict.look_up("notify", status)
+    base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
+    if fields.get("sign_type") != "RSA2":
+        return Judged(False, order_no, replace(base, alarm="sign_type"))
+    if not sign.holds(sign.canonical_notify(fields).encode(), fields["sign"], account.alipay_key):
+        return Judged(False, order_no, replace(base, alarm="signature"))
+    if fields.get("app_id") != account.app_id:
+        return Judged(True, order_no, replace(base, alarm="app"))
+    if fields.get("seller_id") != account.seller_id:
+        return Judged(True, order_no, replace(base, alarm="seller"))
+    if payment is None:
+        return Judged(True, order_no, replace(base, alarm="order"))
+    try:
+        amount = fen_of_yuan(fields.get("total_amount", ""))
+    except ValueError:
+        return Judged(True, order_no, replace(base, alarm="amount"))
+    if amount != payment.amount_fen:
+        return Judged(True, order_no, replace(base, alarm="amount", amount_fen=amount))
+    return Judged(True, order_no, _notified(base, row.proves, fields, amount), "refund_fee" in fields)
+
+
+def _notified(base: Finding, proves: Proves, fields: Mapping[str, str], amount: int) -> Finding:
+    if proves is not Proves.CAPTURED:
+        return base
+    try:
+        return replace(
+            base,
+            proves=proves,
+            amount_fen=amount,
+            payer_paid_fen=_optional_fen(fields, "buyer_pay_amount", amount),
+            received_fen=_optional_fen(fields, "receipt_amount", amount),
+            trade_no=fields.get("trade_no", "")[:64],
+            paid_ms=beijing_ms(fields.get("gmt_payment")),
+        )
+    except ValueError:
+        return replace(base, alarm="amount")
+
+
+def thanks(believed: bool) -> tuple[int, str, bytes]:
+    """The seven bytes that stop the repeats; anything else brings the notify again."""
+    return 200, "text/plain; charset=utf-8", b"success" if believed else b"fail"
+
+
+def describe(message: bytes) -> dict[str, Any] | None:
+    """See `daozhang.channels.alipay.describe`."""
+    from daozhang.channels.alipay import describe as pages
+
+    return pages.describe(message)

@@ -1,0 +1,70 @@
+"""What every channel folder offers, in words that name no channel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from daozhang.core.evidence import Finding, Op
+from daozhang.core.faults import Fault
+from daozhang.core.payment import Payment
+from daozhang.core.ports import AccountRow, Exchange, HttpRequest
+from daozhang.core.refund import Refund
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything a channel needs to write one request. ``code`` (the payer's) exists only while it is in memory."""
+
+    op: Op
+    payment: Payment
+    now_ms: int
+    deadline_ms: int
+    code: str = field(default="", repr=False)
+    refund: Refund | None = None
+    notify_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A notify as it came in, read but not believed. ``names`` leads to the accounts that may have been meant."""
+
+    names: Mapping[str, str]
+    fields: Mapping[str, str]
+    raw: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A notify after the checks. ``order_no`` is empty when the notify is not about an order of ours."""
+
+    verified: bool
+    order_no: str
+    finding: Finding
+    about_refund: bool = False
+
+
+class BadNotify(Fault):
+    """A notify that cannot even be read: ``why`` is safe to log."""
+
+
+class Wire(Protocol):
+    """The module ``wire.py`` of a channel folder."""
+
+    def open_account(self, row: AccountRow, manifest: Mapping[str, Any]) -> Any:
+        """Parse keys once, check that a sandbox account points at the sandbox and a live one at the live host."""
+
+    def write(self, account: Any, question: Question) -> HttpRequest: ...
+
+    def read(self, account: Any, question: Question, exchange: Exchange) -> Finding:
+        """What the exchange proves about this very order. Never raises for what came over the wire."""
+
+    def hear(self, content_type: str, query: str, body: bytes) -> Heard:
+        """Raises BadNotify."""
+
+    def judge(self, account: Any, heard: Heard, payment: Payment | None) -> Judged: ...
+
+    def thanks(self, believed: bool) -> tuple[int, str, bytes]:
+        """Status, content type and body that this channel takes for "received" or for "send it again"."""
+
+    def describe(self, message: bytes) -> dict[str, Any] | None:
+        """The message as a person would read it; None when it is not of this wire."""
