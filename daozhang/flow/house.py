@@ -1,0 +1,92 @@
+"""Everything the flow is given; built once by the fuse box."""
+
+from dataclasses import dataclass, field
+
+from daozhang.channels.plug import Question
+from daozhang.channels.shelf import Channel, Shelf
+from daozhang.core.directory import Directory, Reading
+from daozhang.core.evidence import Op
+from daozhang.core.faults import Fault
+from daozhang.core.ids import ulid
+from daozhang.core.payment import Payment
+from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Store
+from daozhang.core.refund import Refund
+from daozhang.flow.waiters import Waiters
+
+LEASE_MS = 10_000  # longer than any single question with its two commits
+GRACE_MS = 3_000  # after a deadline, before somebody else looks
+_ACCOUNT_LIVES_MS = 5_000
+
+
+class NoAccount(Fault):
+    """The merchant has no account at this channel for this mode."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"the merchant has no account at {channel}")
+        self.channel = channel
+
+
+@dataclass(frozen=True)
+class House:
+    """The flow's carriers. ``notify_base`` is where channels reach our notify doors, without a slash at the end."""
+
+    store: Store
+    directory: Directory
+    reading: Reading
+    shelf: Shelf
+    net: Net
+    clock: Clock
+    rand: Rand
+    proc: Proc
+    waiters: Waiters
+    notify_base: str
+    who: str = "serve"
+    _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
+
+    def new_id(self, prefix: str, bucket: int) -> str:
+        return f"{prefix}_{ulid(self.clock.now_ms(), self.rand.bytes(9), bucket)}"
+
+    def channel(self, name: str) -> Channel:
+        channel = self.shelf.get(name)
+        if channel is None:
+            raise NoAccount(name)
+        return channel
+
+    async def account_for(self, merchant: str, channel: str, livemode: bool) -> AccountRow:
+        """The merchant's account at a channel, known for a few seconds. Raises NoAccount."""
+        place = f"{merchant} {channel} {livemode}"
+        kept = self._accounts.get(place)
+        if kept is not None and kept[0] > self.clock.now_ms():
+            return kept[1]
+        row = await self.directory.account_for(merchant, channel, livemode)
+        if row is None:
+            raise NoAccount(channel)
+        self._keep(place, row)
+        self._keep(row.id, row)
+        return row
+
+    async def account(self, account_id: str) -> AccountRow:
+        kept = self._accounts.get(account_id)
+        if kept is not None and kept[0] > self.clock.now_ms():
+            return kept[1]
+        row = await self.store.account(account_id)
+        if row is None:
+            raise NoAccount(account_id)
+        self._keep(account_id, row)
+        return row
+
+    def _keep(self, place: str, row: AccountRow) -> None:
+        if len(self._accounts) > 10_000:
+            self._accounts.clear()
+        self._accounts[place] = (self.clock.now_ms() + _ACCOUNT_LIVES_MS, row)
+
+    def notify_url(self, payment: Payment) -> str:
+        return f"{self.notify_base}/v1/notify/{payment.channel}/{payment.account}"
+
+    def question(
+        self, op: Op, payment: Payment, deadline_ms: int, code: str = "", refund: Refund | None = None
+    ) -> Question:
+        now = self.clock.now_ms()
+        url = self.notify_url(payment) if op is Op.PAY else ""
+        return Question(op, payment, now, max(deadline_ms - now, 1), code, refund, url)
+

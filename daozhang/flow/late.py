@@ -1,0 +1,61 @@
+"""A success that comes after another end was told: never dropped; the shop is asked, and then its policy answers (P4)."""
+
+from dataclasses import replace
+
+from daozhang.core.evidence import Evidence
+from daozhang.core.faults import Conflict, Fault
+from daozhang.core.payment import Payment, State
+from daozhang.core.refund import RefundKind
+from daozhang.flow import refund as refunds
+from daozhang.flow.find_out import Gone
+from daozhang.flow.house import House
+from daozhang.flow.pen import Pen
+
+
+class NoQuestion(Fault):
+    """The payment has no open question to the shop."""
+
+
+async def answer(house: House, payment_id: str, goods_handed_over: bool, who: str) -> Payment:
+    """The shop says whether the goods went out: then the money is kept, otherwise given back.
+
+    Raises Gone, NoQuestion.
+    """
+    for _ in range(5):
+        payment = await house.store.payment(payment_id)
+        if payment is None:
+            raise Gone(payment_id)
+        if not payment.question:
+            raise NoQuestion(payment_id)
+        act = "keep" if goods_handed_over else "give_back"
+        try:
+            stored = await _close_question(house, payment, who, act)
+            break
+        except Conflict:
+            continue
+    else:
+        raise Conflict("others keep moving the payment")
+    if goods_handed_over:
+        return stored
+    await refunds.begin(house, stored, None, RefundKind.LATE_SUCCESS, payment.question, None, 3_000)
+    return await house.store.payment(payment_id) or stored
+
+
+async def answer_by_policy(house: House, payment: Payment) -> None:
+    """Nobody answered in time: the merchant's policy does, and everyone is told."""
+    merchant = await house.directory.merchant(payment.merchant)
+    keep = merchant is not None and merchant.late_policy == "keep"
+    await answer(house, payment.id, keep, "policy")
+
+
+async def _close_question(house: House, payment: Payment, who: str, act: str) -> Payment:
+    row = await house.account(payment.account)
+    pen = Pen(house, payment, row.fee_rate)
+    pen.note(Evidence(payment.id, 0, house.clock.now_ms(), "act", who, act, text=payment.question))
+    return await pen.commit(replace(payment, question="", answer_by_ms=0), payment.recheck_ms)
+
+
+async def return_surplus(house: House, payment: Payment) -> None:
+    """A second capture of a sale goes back to the payer by itself (promise P3)."""
+    if payment.state is State.SURPLUS and payment.refundable_fen > 0:
+        await refunds.begin(house, payment, None, RefundKind.SURPLUS, "surplus capture", None, 0)

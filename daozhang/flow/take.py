@@ -1,0 +1,132 @@
+"""Taking a payment: check everything, then write it down, then ask the channel once."""
+
+import asyncio
+from dataclasses import dataclass
+
+from daozhang.core.directory import Merchant
+from daozhang.core.faults import Fault
+from daozhang.core.money import LEAST_FEN, MOST_FEN
+from daozhang.core.must import must
+from daozhang.core.payment import Method, Payment
+from daozhang.core.ports import Key
+from daozhang.flow.find_out import drive, wait_for_proof
+from daozhang.flow.house import House
+from daozhang.flow.look_alike import watch_for_look_alike
+
+
+class WrongCode(Fault):
+    """What was scanned is no payment code of a channel we serve. Nothing was asked; ``zh``, ``en`` say what it is."""
+
+    def __init__(self, code: str, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.code = code
+        self.zh = zh
+        self.en = en
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One attempt, as the shop asks for it. ``code``: what the scanner read; ``channel``: only for a QR of ours."""
+
+    merchant: Merchant
+    store: str
+    till: str
+    merchant_order_no: str
+    amount_fen: int
+    currency: str
+    method: Method
+    code: str | None
+    subject: str
+    metadata: dict[str, str]
+    livemode: bool
+    key: Key
+    channel: str | None = None
+
+
+async def take(house: House, order: Order, wait_ms: int) -> Payment:
+    """Take one payment and wait at most ``wait_ms`` for its proof.
+
+    Raises SaleTaken (P3), KeyUsed, WrongCode, NoAccount, BadKey, WrongDoor, Unavailable. After the first commit the
+    attempt goes on whatever happens to the caller.
+    """
+    must(LEAST_FEN <= order.amount_fen <= MOST_FEN and order.currency == "CNY", "the door has checked the amount")
+    started = house.clock.now_ms()
+    channel = _channel(house, order)
+    row = await house.account_for(order.merchant.id, channel, order.livemode)
+    house.shelf.account(row)  # keys that cannot be used are found before anything is written
+    payment = _attempt(house, order, channel, row.id)
+    work = asyncio.ensure_future(drive(house, payment, code=order.code or "", key=order.key, wake=False))
+    house.proc.spawn(_keep(work), f"take {payment.id}")
+    done, _ = await asyncio.wait({work}, timeout=wait_ms / 1000 if wait_ms else None)
+    if not done:
+        return await house.store.payment(payment.id) or payment
+    taken = work.result()
+    if not taken.proven:
+        left = wait_ms - (house.clock.now_ms() - started)
+        return await wait_for_proof(house, taken.id, max(left, 0))
+    watch_for_look_alike(house, taken)
+    return taken
+
+
+async def _keep(work: "asyncio.Future[Payment]") -> None:
+    """Hold the attempt for the process, so that a caller who hangs up does not end it."""
+    await asyncio.wait({work})
+
+
+def _attempt(house: House, order: Order, channel: str, account: str) -> Payment:
+    bucket = order.merchant.bucket
+    return Payment(
+        id=house.new_id("pay", bucket),
+        bucket=bucket,
+        merchant=order.merchant.id,
+        store=order.store,
+        till=order.till,
+        merchant_order_no=order.merchant_order_no,
+        amount_fen=order.amount_fen,
+        currency=order.currency,
+        method=order.method,
+        channel=channel,
+        account=account,
+        livemode=order.livemode,
+        subject=order.subject,
+        code_mask=mask(order.code) if order.code else "",
+        metadata=order.metadata,
+        created_ms=house.clock.now_ms(),
+    )
+
+
+def mask(code: str) -> str:
+    """The first two and last four characters: enough to recognise a slip, not enough to pay with."""
+    return f"{code[:2]}••••{code[-4:]}" if len(code) >= 12 else "••••"
+
+
+def _channel(house: House, order: Order) -> str:
+    if order.method is Method.PAY_BY_QR:
+        name = order.channel or next(iter(house.shelf)).name
+        return house.channel(name).name
+    code = order.code or ""
+    channel = house.shelf.for_code(code)
+    if channel is None:
+        raise _wrong(code)
+    return channel.name
+
+
+_LINKS = ("http://", "https://", "wxp://", "weixin://")
+_MISTAKES = {
+    "goods_barcode": ("这是商品条码,不是付款码", "this is a goods barcode, not a payment code"),
+    "link": ("这是收款码或网址,请扫顾客的付款码", "this is a link or a collection code; scan the payer's payment code"),
+    "own_receipt": ("这是小票上的单号,不是付款码", "this is a number from a receipt, not a payment code"),
+    "unknown_code": ("不是可识别的付款码,请刷新后再扫", "not a payment code we know; refresh it and scan again"),
+}
+
+
+def _wrong(code: str) -> WrongCode:
+    """Name the mistake: the cashier scanned something else (operator.wrong_code_type)."""
+    kind = "unknown_code"
+    if code.isascii() and code.isdigit() and len(code) in (8, 12, 13):
+        kind = "goods_barcode"
+    elif code.startswith(_LINKS):
+        kind = "link"
+    elif code.startswith(("DZ", "pay_")):
+        kind = "own_receipt"
+    return WrongCode(kind, *_MISTAKES[kind])
