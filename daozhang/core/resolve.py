@@ -280,22 +280,25 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves is not Proves.CAPTURED:
         return p
     if p.state in NOTHING_TAKEN:
-        return replace(p, recheck_ms=now)
+        return replace(p, recheck_ms=now, capture_seen=True)
     if p.proven:
         return p
     return replace(p, seen=True) if p.undo_tries else captured(p, f, m, now)
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
-    """A look at an end already told. Only a capture changes it; only a readable answer ends the looking."""
+    """A look at an end already told. Only a capture changes it; only an answer that settles it ends the looking."""
     if p.state in NOTHING_TAKEN and f.proves is Proves.CAPTURED:
         return captured(p, f, m, now)
-    if f.proves in (Proves.NOTHING, Proves.NOT_SENT):
-        gap = m.deferred_gaps_ms[min(p.blanks, len(m.deferred_gaps_ms)) - 1]
+    p = replace(p, rechecks=p.rechecks + 1)
+    # A signed notify claims a charge: "not found" and "not yet paid" are then only stale.
+    stale = p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)
+    if f.proves in (Proves.NOTHING, Proves.NOT_SENT) or stale:
+        gap = m.deferred_gaps_ms[min(p.rechecks, len(m.deferred_gaps_ms)) - 1]
         return replace(p, recheck_ms=now + gap)
-    if p.seen or p.rechecks + 1 >= len(m.aftercare_ms):
-        return replace(p, recheck_ms=0, rechecks=p.rechecks + 1)
-    return replace(p, rechecks=p.rechecks + 1, recheck_ms=p.decided_ms + m.aftercare_ms[p.rechecks + 1])
+    if p.seen or p.rechecks >= len(m.aftercare_ms):
+        return replace(p, recheck_ms=0)
+    return replace(p, recheck_ms=max(p.decided_ms + m.aftercare_ms[p.rechecks], now + m.query_gap_ms))
 
 
 def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
