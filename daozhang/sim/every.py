@@ -184,6 +184,7 @@ class Run:
     now: int = START_MS
     asks: list[tuple[Op, int]] = field(default_factory=list)
     told_free: bool = False  # the shop was once told that it may charge again
+    answered: str = "absent"  # the books when the last answer was given; what happens after it nobody can know yet
 
     def whole(self, payment: Payment) -> Payment:
         """Run to the end; then let the channel push what it has, as Alipay does, and run on."""
@@ -221,6 +222,7 @@ class Run:
                     finding = _CARRY_OUT[wish.op](self.truth, self.choices.pick(wish.op))
                 except Crash:
                     raise _Died(wish.payment) from None
+                self.answered = self.truth.order
                 self.now += 40
                 self.truth.step()
                 wish = talk.send(Answer(finding, self.now))
@@ -245,8 +247,8 @@ class Run:
         """What may be claimed at this moment."""
         if p.state in (State.PAID, State.SURPLUS) and self.truth.order != "captured":
             raise BrokenPromise(f"P1: {p.state} while the channel's books say {self.truth.order}")
-        if p.state in NOTHING_TAKEN and not self.told_free and self.truth.order in ("captured", "waiting"):
-            raise BrokenPromise(f"P2: {p.state} while the channel's books say {self.truth.order}")
+        if p.state in NOTHING_TAKEN and not self.told_free and self.answered in ("captured", "waiting"):
+            raise BrokenPromise(f"P2: {p.state} while the channel's books said {self.answered}")
         self.told_free = p.state in NOTHING_TAKEN
         if p.state is State.REVERSED and not self.truth.returns:
             raise BrokenPromise("P2: returned, and nothing was given back")

@@ -1,0 +1,21 @@
+"""Times as the doors write them: RFC 3339, UTC, milliseconds."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(at_ms: int) -> str | None:
+    """``2026-11-23T02:43:07.123Z``; None for 0 and below (not yet)."""
+    if at_ms <= 0:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
+def ms_of_rfc3339(text: str) -> int:
+    """Milliseconds of a time with a zone. Raises ValueError for one without."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone, such as Z or +08:00")
+    return int((moment - _EPOCH) / timedelta(milliseconds=1))

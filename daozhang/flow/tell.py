@@ -1,0 +1,145 @@
+"""Telling: the same five things on every surface, and the shop's acknowledgement that it has heard (promises P5, P7, P8)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from daozhang.core.directory import Merchant
+from daozhang.core.evidence import Evidence
+from daozhang.core.faults import Conflict
+from daozhang.core.ids import out_trade_no
+from daozhang.core.payment import Payment
+from daozhang.core.refund import Refund
+from daozhang.core.texts import rfc3339
+from daozhang.core.verdict import judge, time_to_information_ms
+from daozhang.diagnosis.name import CauseNamed, name_causes
+from daozhang.diagnosis.words import by_when, next_steps, verdict_words
+from daozhang.flow import late
+from daozhang.flow.find_out import Gone, due_ms
+from daozhang.flow.house import House
+from daozhang.flow.pen import Pen
+
+answer = late.answer
+NoQuestion = late.NoQuestion
+
+
+def picture(
+    payment: Payment, evidence: Sequence[Evidence] | None, refunds: Sequence[Refund], now_ms: int, merchant: Merchant | None
+) -> dict[str, Any]:
+    """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
+    judged = judge(payment)
+    named = name_causes(payment, evidence, now_ms)
+    trade = merchant.trade if merchant is not None else "goods"
+    told: dict[str, Any] = {
+        "id": payment.id,
+        "object": "payment",
+        "livemode": payment.livemode,
+        "amount": payment.amount_fen,
+        "amount_refunded": payment.refunded_fen,
+        "amount_received": payment.received_fen,
+        "fee": payment.fee_fen,
+        "currency": payment.currency,
+        "merchant_order_no": payment.merchant_order_no,
+        "subject": payment.subject,
+        "status": payment.state.value,
+        "verdict": judged.verdict.value,
+        "verdict_words": verdict_words(judged),
+        "money": judged.money.value,
+        "method": {"type": payment.method.value, "channel": payment.channel, "code_mask": payment.code_mask or None,
+                   "qr": payment.qr or None},
+        "why_no_information": _cause(named.why_no_information),
+        "why_no_money": _cause(named.why_no_money),
+        "next_step": next_steps(payment, judged, named, trade),
+        "by_when": by_when(payment, judged),
+        "safe_to_retry": judged.safe_to_retry,
+        "resolve_by": rfc3339(judged.resolve_by_ms),
+        "tti_ms": time_to_information_ms(payment) or None,
+        "late_success": payment.late,
+        "question": payment.question or None,
+        "channel_refs": {"out_trade_no": out_trade_no(payment.id), "trade_no": payment.trade_no or None},
+        "decided_by": f"evd_{payment.id[4:]}_{payment.decided_by}" if payment.decided_by else None,
+        "refunds": [refund_picture(refund) for refund in refunds],
+        "merchant": payment.merchant,
+        "store": payment.store,
+        "till": payment.till,
+        "metadata": payment.metadata,
+        "announcements": [],
+        "told_at": rfc3339(payment.told_ms),
+        "created_at": rfc3339(payment.created_ms),
+        "paid_at": rfc3339(payment.paid_ms),
+        "decided_at": rfc3339(payment.decided_ms),
+    }  # fmt: skip
+    if evidence is not None:
+        told["evidence"] = [evidence_picture(line) for line in evidence]
+    return told
+
+
+def _cause(named: CauseNamed | None) -> dict[str, Any] | None:
+    if named is None:
+        return None
+    return {
+        "id": named.id,
+        "number": named.number,
+        "class": named.class_,
+        "party": named.party,
+        "party_name": named.party_name,
+        "confidence": named.confidence,
+        "probability": named.probability,
+        "evidence": list(named.evidence),
+        "ruled_out": list(named.ruled_out),
+        "says": named.says,
+    }
+
+
+def evidence_picture(line: Evidence) -> dict[str, Any]:
+    """One line of a payment's story, redacted when it was written."""
+    return {
+        "id": line.id,
+        "n": line.n,
+        "at": rfc3339(line.at_ms),
+        "kind": line.kind,
+        "who": line.who,
+        "op": line.op or None,
+        "proves": line.proves or None,
+        "code": line.code or None,
+        "text": line.text or None,
+        "refund": line.refund or None,
+        "detail": line.detail,
+    }
+
+
+def refund_picture(refund: Refund) -> dict[str, Any]:
+    """A refund as the API shows it."""
+    return {
+        "id": refund.id,
+        "object": "refund",
+        "payment": refund.payment,
+        "amount": refund.amount_fen,
+        "kind": refund.kind.value,
+        "reason": refund.reason or None,
+        "status": refund.state.value,
+        "failure": refund.failure,
+        "fee_returned": refund.fee_back_fen,
+        "created_at": rfc3339(refund.created_ms),
+        "decided_at": rfc3339(refund.decided_ms),
+    }
+
+
+async def told(house: House, payment_id: str, by: str) -> Payment:
+    """Somebody in the shop has been told and says so. The first acknowledgement of an end counts. Raises Gone."""
+    for _ in range(5):
+        payment = await house.store.payment(payment_id)
+        if payment is None:
+            raise Gone(payment_id)
+        if not payment.proven or payment.told_ms >= payment.decided_ms:
+            return payment
+        row = await house.account(payment.account)
+        now = house.clock.now_ms()
+        pen = Pen(house, payment, row.fee_rate)
+        pen.note(Evidence(payment.id, 0, now, "told", by, text=judge(payment).verdict.value))
+        manners = house.channel(payment.channel).manners
+        try:
+            return await pen.commit(replace(payment, told_ms=now), due_ms(payment, manners, now), wake=False)
+        except Conflict:
+            continue
+    raise Conflict("others keep moving the payment")

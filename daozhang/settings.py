@@ -1,0 +1,112 @@
+"""Every setting with its default, its unit and one line of why. This file is the settings manual.
+
+A setting comes from, first that says something: the command line, the environment (``DAOZHANG_`` and the name in
+capitals), ``settings.toml`` in the data folder, the default here.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from daozhang.core.faults import Fault
+
+
+class BadSetting(Fault):
+    """A setting that cannot be used; the text says which, why, and how to mend it."""
+
+
+def _default_data() -> Path:
+    return Path(os.environ.get("DAOZHANG_DATA", "~/.daozhang")).expanduser()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings manual. Times end in their unit."""
+
+    # Where everything of this installation lies: the database, keys, the state file. One running system per folder.
+    data: Path = field(default_factory=_default_data)
+    # All ports derive from it: N platform, N+1 Alipay twin, N+7 sandbox control (the contract for programs).
+    base_port: int = 7800
+    # The address the doors listen on. Anything but loopback belongs behind TLS.
+    host: str = "127.0.0.1"
+    # An external PostgreSQL (18). Empty: our own, embedded, in the data folder.
+    dsn: str = ""
+    # The sandbox (twins of the channels, payers' phones, a clock that can be moved) runs beside the platform.
+    sandbox: bool = True
+    # Make a demo merchant with a store, a till and a key at the first start. Only in the sandbox.
+    demo: bool = False
+    # Processes that take requests. More than one share the port.
+    serve_processes: int = 1
+    # Processes that carry on what is unproven (timers, outbox).
+    work_processes: int = 1
+    # Connections to PostgreSQL per process. Few are enough: commits travel in groups.
+    store_connections: int = 6
+    # Where channels reach our notify doors, without a slash at the end. Empty: this machine's own address.
+    notify_base: str = ""
+    # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
+    master_key_file: str = ""
+    # debug, info, warning, error.
+    log_level: str = "info"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.host}:{self.base_port}/v1"
+
+    @property
+    def alipay_port(self) -> int:
+        return self.base_port + 1
+
+    @property
+    def control_port(self) -> int:
+        return self.base_port + 7
+
+    @property
+    def notify_url(self) -> str:
+        return self.notify_base or f"http://{self.host}:{self.base_port}"
+
+
+def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force. Raises BadSetting for an unknown name or a value of the wrong kind."""
+    chosen = {key: value for key, value in (given or {}).items() if value is not None}
+    base = Settings(data=Path(chosen.get("data") or environ.get("DAOZHANG_DATA") or "~/.daozhang").expanduser())
+    file = base.data / "settings.toml"
+    written: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            written = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as broken:
+            raise BadSetting(f"{file} is not TOML ({broken}): mend it or move it away") from None
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        source = chosen.get(setting.name, environ.get(f"DAOZHANG_{setting.name.upper()}", written.get(setting.name)))
+        if source is not None and setting.name != "data":
+            values[setting.name] = _as(setting.name, source, getattr(base, setting.name))
+    unknown = written.keys() - {setting.name for setting in fields(Settings)}
+    if unknown:
+        raise BadSetting(f"{file} names a setting that does not exist: {min(unknown)}. See daozhang/settings.py")
+    return _checked(replace(base, **values))
+
+
+def _as(name: str, value: Any, like: Any) -> Any:
+    """Read a text as the kind of the default."""
+    try:
+        if isinstance(like, bool):
+            if isinstance(value, bool):
+                return value
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[str(value).lower()]
+        return type(like)(value)
+    except (KeyError, ValueError, TypeError):
+        raise BadSetting(f"{name} = {value!r} is not a {type(like).__name__}") from None
+
+
+def _checked(settings: Settings) -> Settings:
+    if not 1024 <= settings.base_port <= 65_525:
+        raise BadSetting(f"base_port = {settings.base_port}: choose one from 1024 to 65525; ten ports follow from it")
+    if settings.serve_processes < 1 or settings.work_processes < 1:
+        raise BadSetting("serve_processes and work_processes are at least 1")
+    if settings.demo and not settings.sandbox:
+        raise BadSetting("the demo exists only in the sandbox: leave --demo away, or set sandbox = true")
+    return settings

@@ -1,0 +1,303 @@
+"""The simulated store: the same atomic outcomes as PostgreSQL, in memory. Held honest by a differential suite.
+
+No imitation of MVCC: every method happens at once, after a pause that the simulation chooses.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from daozhang.core.directory import ApiKey, EventRow, Merchant, Page, Shop, Till
+from daozhang.core.evidence import Evidence
+from daozhang.core.faults import Conflict, KeyUsed, SaleTaken
+from daozhang.core.ids import out_trade_no
+from daozhang.core.ledger import Transfer
+from daozhang.core.must import must
+from daozhang.core.payment import FOLLOWS, OPEN, RECEIVED, SALE_IS_FREE, Payment, State
+from daozhang.core.ports import AccountRow, Change, Due, Event, Key
+from daozhang.core.refund import Refund
+
+
+async def _at_once() -> None:
+    await asyncio.sleep(0)
+
+
+class SimStore:
+    """Store, Directory and Reading in memory. ``pause`` runs before each method (the simulation's latency or fault)."""
+
+    def __init__(self, pause: Callable[[], Awaitable[None]] = _at_once) -> None:
+        self._pause = pause
+        self.payments_: dict[str, Payment] = {}
+        self.refunds_: dict[str, Refund] = {}
+        self.evidence_: dict[str, list[Evidence]] = defaultdict(list)
+        self.transfers: list[tuple[str, Transfer]] = []
+        self.events_: list[tuple[int, Event]] = []
+        self.keys_: dict[tuple[str, str], tuple[Key, str]] = {}
+        self.timers: dict[str, Due] = {}
+        self.alarms_: list[tuple[str, str, int, dict[str, Any]]] = []
+        self.balance: dict[tuple[str, str], int] = defaultdict(int)
+        self._merchants: dict[str, Merchant] = {}
+        self._shops: dict[str, Shop] = {}
+        self._tills: dict[str, Till] = {}
+        self._api_keys: dict[str, ApiKey] = {}
+        self._accounts: dict[str, AccountRow] = {}
+        self._listeners: list[Callable[[str], None]] = []
+
+    # -- Store ---------------------------------------------------------------------------------------------------------
+
+    async def apply(self, change: Change) -> Payment:
+        await self._pause()
+        after, before = change.payment, self.payments_.get(change.payment.id)
+        if change.key is not None:
+            known = self.keys_.get((after.merchant, change.key.key))
+            if known is not None:
+                raise KeyUsed(known[1], known[0].fingerprint)
+        if (before.version if before else 0) != after.version:
+            raise Conflict(f"version {after.version} is not the stored one")
+        self._check_sale(after)
+        self._check_refund(change)
+        self._check_payment(before, after)
+        self._write(change, replace(after, version=after.version + 1))
+        return self.payments_[after.id]
+
+    def _check_sale(self, after: Payment) -> None:
+        if after.state in SALE_IS_FREE:
+            return
+        for other in self.payments_.values():
+            same = (other.merchant, other.merchant_order_no) == (after.merchant, after.merchant_order_no)
+            if same and other.id != after.id and other.state not in SALE_IS_FREE:
+                raise SaleTaken(other.id)
+
+    def _check_refund(self, change: Change) -> None:
+        if change.refund is not None:
+            stored = self.refunds_.get(change.refund.id)
+            if (stored.version if stored else 0) != change.refund.version:
+                raise Conflict("the refund has moved")
+
+    @staticmethod
+    def _check_payment(before: Payment | None, after: Payment) -> None:
+        state = before.state if before else State.CREATED
+        must(after.state is state or after.state in FOLLOWS[state], f"{state} is never followed by {after.state}")
+        must(0 <= after.refunding_fen + after.refunded_fen <= after.captured_fen, "no more goes back than came in")
+        must(after.captured_fen == 0 or after.state in RECEIVED or after.state is State.SURPLUS, "captured means received")
+
+    def _write(self, change: Change, stored: Payment) -> None:
+        numbers = {line.n for line in self.evidence_[stored.id]}
+        must(not numbers & {line.n for line in change.evidence}, "evidence is append-only")
+        self.payments_[stored.id] = stored
+        self.evidence_[stored.id].extend(change.evidence)
+        for transfer in change.transfers:
+            self.transfers.append((stored.id, transfer))
+            self.balance[stored.merchant, transfer.debit] += transfer.amount_fen
+            self.balance[stored.merchant, transfer.credit] -= transfer.amount_fen
+        self.events_.extend((len(self.events_) + at, event) for at, event in enumerate(change.events))
+        self._set_timer(stored.id, stored.bucket, change.timer_ms)
+        if change.refund is not None:
+            refund = replace(change.refund, version=change.refund.version + 1)
+            self.refunds_[refund.id] = refund
+            self._set_timer(refund.id, refund.bucket, change.refund_timer_ms)
+        if change.key is not None:
+            made = change.refund.id if change.refund is not None else stored.id
+            self.keys_[stored.merchant, change.key.key] = (change.key, made)
+        if change.wake:
+            for listener in self._listeners:
+                listener(stored.id)
+
+    def _set_timer(self, subject: str, bucket: int, at_ms: int) -> None:
+        held = self.timers.get(subject)
+        if at_ms:
+            self.timers[subject] = Due(subject, bucket, at_ms, held.fence + 1 if held else 1)
+        else:
+            self.timers.pop(subject, None)
+
+    def listen(self, callback: Callable[[str], None]) -> None:
+        self._listeners.append(callback)
+
+    async def payment(self, payment_id: str) -> Payment | None:
+        await self._pause()
+        return self.payments_.get(payment_id)
+
+    async def evidence(self, payment_id: str) -> list[Evidence]:
+        await self._pause()
+        return sorted(self.evidence_.get(payment_id, []), key=lambda line: line.n)
+
+    async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
+        await self._pause()
+        mine = [p for p in self.payments_.values() if (p.merchant, p.merchant_order_no) == (merchant, merchant_order_no)]
+        return sorted(mine, key=lambda p: p.id, reverse=True)
+
+    async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
+        await self._pause()
+        return self.keys_.get((merchant, key))
+
+    async def refund(self, refund_id: str) -> Refund | None:
+        await self._pause()
+        return self.refunds_.get(refund_id)
+
+    async def refunds_of(self, payment_id: str) -> list[Refund]:
+        await self._pause()
+        return sorted((r for r in self.refunds_.values() if r.payment == payment_id), key=lambda r: r.id)
+
+    async def account(self, account_id: str) -> AccountRow | None:
+        await self._pause()
+        return self._accounts.get(account_id)
+
+    async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
+        await self._pause()
+        due = sorted((d for d in self.timers.values() if d.run_at_ms <= now_ms), key=lambda d: d.run_at_ms)[:most]
+        claimed = [replace(d, run_at_ms=now_ms + lease_ms, fence=d.fence + 1) for d in due]
+        self.timers.update({d.subject: d for d in claimed})
+        return claimed
+
+    async def release(self, due: Due) -> None:
+        await self._pause()
+        held = self.timers.get(due.subject)
+        if held is not None and held.fence == due.fence:
+            del self.timers[due.subject]
+
+    async def next_due_ms(self) -> int | None:
+        await self._pause()
+        return min((d.run_at_ms for d in self.timers.values()), default=None)
+
+    async def alarm(self, kind: str, subject: str, at_ms: int, detail: dict[str, Any]) -> None:
+        await self._pause()
+        self.alarms_.append((kind, subject, at_ms, detail))
+
+    # -- Directory -----------------------------------------------------------------------------------------------------
+
+    async def add_merchant(self, merchant: Merchant) -> None:
+        self._merchants[merchant.id] = merchant
+
+    change_merchant = add_merchant
+
+    async def merchant(self, merchant_id: str) -> Merchant | None:
+        return self._merchants.get(merchant_id)
+
+    async def merchants(self, cursor: str, limit: int) -> Page:
+        return _page(sorted(self._merchants.values(), key=lambda m: m.id), cursor, limit)
+
+    async def add_shop(self, shop: Shop) -> None:
+        self._shops[shop.id] = shop
+
+    async def shop(self, merchant: str, shop_id: str) -> Shop | None:
+        found = self._shops.get(shop_id)
+        return found if found is not None and found.merchant == merchant else None
+
+    async def shops(self, merchant: str, cursor: str, limit: int) -> Page:
+        return _page(sorted((s for s in self._shops.values() if s.merchant == merchant), key=lambda s: s.id), cursor, limit)
+
+    async def add_till(self, till: Till) -> None:
+        self._tills[till.id] = till
+
+    async def till(self, merchant: str, till_id: str) -> Till | None:
+        found = self._tills.get(till_id)
+        return found if found is not None and found.merchant == merchant else None
+
+    async def tills(self, merchant: str, cursor: str, limit: int) -> Page:
+        return _page(sorted((t for t in self._tills.values() if t.merchant == merchant), key=lambda t: t.id), cursor, limit)
+
+    async def add_key(self, key: ApiKey) -> None:
+        self._api_keys[key.id] = key
+
+    async def key_by_hash(self, sha256: str) -> ApiKey | None:
+        return next((key for key in self._api_keys.values() if key.sha256 == sha256 and not key.revoked_ms), None)
+
+    async def keys(self, merchant: str) -> list[ApiKey]:
+        return sorted((key for key in self._api_keys.values() if key.merchant == merchant), key=lambda key: key.id)
+
+    async def revoke_key(self, merchant: str, key_id: str, at_ms: int) -> bool:
+        key = self._api_keys.get(key_id)
+        if key is None or key.merchant != merchant or key.revoked_ms:
+            return False
+        self._api_keys[key_id] = replace(key, revoked_ms=at_ms)
+        return True
+
+    async def add_account(self, account: AccountRow, sealed: bytes) -> None:
+        self._accounts[account.id] = account
+
+    async def accounts(self, merchant: str) -> list[AccountRow]:
+        return sorted((row for row in self._accounts.values() if row.merchant == merchant), key=lambda row: row.id)
+
+    async def account_for(self, merchant: str, channel: str, livemode: bool) -> AccountRow | None:
+        want = (merchant, channel, livemode)
+        rows = [row for row in self._accounts.values() if (row.merchant, row.channel, row.livemode) == want]
+        return max(rows, key=lambda row: row.id, default=None)
+
+    async def accounts_by_app(self, channel: str, app_id: str) -> list[AccountRow]:
+        rows = [r for r in self._accounts.values() if r.channel == channel and r.settings.get("app_id") == app_id]
+        return sorted(rows, key=lambda row: row.id)
+
+    # -- Reading -------------------------------------------------------------------------------------------------------
+
+    async def payments(
+        self, merchant: str, *, cursor: str = "", limit: int = 50, state: str = "", till: str = "",
+        created_from_ms: int = 0, created_to_ms: int = 0, order_no: str = "",
+    ) -> Page:  # fmt: skip
+        rows = [
+            p for p in self.payments_.values()
+            if p.merchant == merchant and state in ("", p.state.value) and till in ("", p.till)
+            and order_no in ("", p.merchant_order_no) and p.created_ms >= created_from_ms
+            and (not created_to_ms or p.created_ms < created_to_ms)
+        ]  # fmt: skip
+        return _page(sorted(rows, key=lambda p: p.id, reverse=True), cursor, limit, falling=True)
+
+    async def unresolved(self, merchant: str, *, till: str = "", limit: int = 50) -> list[Payment]:
+        rows = [p for p in self.payments_.values() if p.merchant == merchant and p.state in OPEN and till in ("", p.till)]
+        return sorted(rows, key=lambda p: p.id)[:limit]
+
+    async def lookup(
+        self, merchant: str, *, no_tail: str = "", amount_fen: int = 0, from_ms: int = 0, to_ms: int = 0, till: str = ""
+    ) -> list[Payment]:
+        found = []
+        for p in self.payments_.values():
+            numbers = (p.id, out_trade_no(p.id), p.merchant_order_no, p.trade_no)
+            if (
+                p.merchant == merchant
+                and till in ("", p.till)
+                and (not no_tail or any(number.endswith(no_tail) for number in numbers))
+                and amount_fen in (0, p.amount_fen)
+                and (not from_ms or from_ms <= p.created_ms < to_ms)
+            ):
+                found.append(p)
+        return sorted(found, key=lambda p: p.id, reverse=True)[:20]
+
+    async def refunds(self, merchant: str, *, payment: str = "", cursor: str = "", limit: int = 50) -> Page:
+        rows = [r for r in self.refunds_.values() if r.merchant == merchant and payment in ("", r.payment)]
+        return _page(sorted(rows, key=lambda r: r.id, reverse=True), cursor, limit, falling=True)
+
+    async def events(self, merchant: str, *, cursor: str = "", limit: int = 100, subject: str = "") -> Page:
+        rows = [
+            EventRow(f"evt_{seq}", str(seq), event.type, event.subject, event.at_ms, event.data)
+            for seq, event in self.events_
+            if event.merchant == merchant and subject in ("", event.subject) and seq > int(cursor or -1)
+        ]
+        return Page(rows[:limit], rows[:limit][-1].cursor if rows else cursor, len(rows) > limit)
+
+    async def event(self, merchant: str, event_id: str) -> EventRow | None:
+        page = await self.events(merchant, limit=1_000_000)
+        return next((row for row in page.rows if row.id == event_id), None)
+
+    async def balances(self, merchant: str) -> dict[str, int]:
+        return {account: fen for (owner, account), fen in self.balance.items() if owner == merchant}
+
+    async def trial_balance(self) -> int:
+        return sum(self.balance.values())
+
+    async def alarms(self, *, cursor: str = "", limit: int = 50) -> Page:
+        rows = [{"kind": k, "subject": s, "at_ms": at, "detail": d} for k, s, at, d in self.alarms_]
+        return Page(rows[:limit], "", len(rows) > limit)
+
+    async def possible_twin(self, payment: Payment, within_ms: int) -> str | None:
+        for p in self.payments_.values():
+            near = abs(p.created_ms - payment.created_ms) <= within_ms
+            like = (p.merchant, p.till, p.amount_fen) == (payment.merchant, payment.till, payment.amount_fen)
+            if near and like and p.state is State.PAID and p.merchant_order_no != payment.merchant_order_no:
+                return p.id
+        return None
+
+
+def _page(rows: Sequence[Any], cursor: str, limit: int, falling: bool = False) -> Page:
+    after = [row for row in rows if not cursor or (row.id < cursor if falling else row.id > cursor)]
+    return Page(list(after[:limit]), after[limit - 1].id if len(after) > limit else "", len(after) > limit)
