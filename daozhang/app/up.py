@@ -1,0 +1,202 @@
+"""``daozhang up``: PostgreSQL, the sandbox, the doors and the workers, supervised until SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from daozhang.app import demo, logs, state
+from daozhang.app.child import Child, NotReady
+from daozhang.app.fuse import clock_of, master_key_path
+from daozhang.app.sandbox_link import SandboxLink
+from daozhang.core.faults import Fault
+from daozhang.ports.rand import SystemRand
+from daozhang.settings import Settings
+from daozhang.store.embedded import Embedded
+from daozhang.store.migrate import migrate
+from daozhang.store.seal import open_or_create_master_key
+from daozhang.store.store import PgStore
+
+log = logging.getLogger("daozhang.up")
+
+
+class PortTaken(Fault):
+    """A port that we need is in use."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} is in use")
+        self.port = port
+
+
+class Supervisor:
+    """Brings everything up in order, keeps it up, and takes it down in the opposite order."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = state.DataLock(settings.data)
+        self._postgres: Embedded | None = None
+        self._dsn = settings.dsn
+        self._children: list[Child] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._demo: demo.Demo | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT. Raises Running, PortTaken, NotReady and what the database says."""
+        self._lock.take()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            await self._bring_up()
+            began = self._settings
+            print(f"ready  api {began.api_url}  data {began.data}", flush=True)
+            if self._demo is not None:
+                print("try: daozhang pay 12.50   ·   daozhang why last   ·   daozhang trace last", flush=True)
+            await self._stop.wait()
+        finally:
+            await self._take_down()
+        return 0
+
+    async def _bring_up(self) -> None:
+        settings = self._settings
+        earlier = state.read(settings.data) or {}
+        _end_left_overs(earlier.get("pids", {}))
+        for port in (settings.base_port, *((settings.alipay_port, settings.control_port) if settings.sandbox else ())):
+            await _free(port)
+        if not self._dsn:
+            self._postgres = Embedded(settings.data / "pg")
+            self._dsn = await self._postgres.start()
+            self._watchers.append(asyncio.create_task(self._watch_postgres(self._postgres)))
+        await migrate(self._dsn)
+        if settings.sandbox:
+            await self._start("sandbox", "daozhang.sandbox.main",
+                              ["--data", str(settings.data), "--base-port", str(settings.base_port)])  # fmt: skip
+        if settings.demo:
+            self._demo = await self._ensure_demo(earlier)
+        for at in range(settings.work_processes):
+            await self._start(f"work{at + 1}", "daozhang.app.work", [])
+        for at in range(settings.serve_processes):
+            await self._start(f"serve{at + 1}", "daozhang.app.serve", [])
+        for child in self._children:
+            self._watchers.append(asyncio.create_task(child.watch(self._write_state)))
+        self._write_state()
+
+    async def _start(self, name: str, module: str, args: list[str]) -> None:
+        child = Child(name, module, args, self._environment(), self._settings.data / "logs")
+        self._children.append(child)
+        await child.start()
+
+    def _environment(self) -> dict[str, str]:
+        """What the other processes need to know, by the names of the settings manual."""
+        settings = self._settings
+        told = {
+            "DATA": str(settings.data),
+            "BASE_PORT": str(settings.base_port),
+            "HOST": settings.host,
+            "DSN": self._dsn,
+            "SANDBOX": str(settings.sandbox),
+            "SERVE_PROCESSES": str(settings.serve_processes),
+            "STORE_CONNECTIONS": str(settings.store_connections),
+            "NOTIFY_BASE": settings.notify_base,
+            "MASTER_KEY_FILE": settings.master_key_file,
+            "LOG_LEVEL": settings.log_level,
+        }
+        return {**os.environ, **{f"DAOZHANG_{name}": value for name, value in told.items() if value}}
+
+    async def _ensure_demo(self, earlier: dict[str, Any]) -> demo.Demo:
+        settings = self._settings
+        seal = open_or_create_master_key(master_key_path(settings), may_create=settings.sandbox)
+        store = await PgStore.open(self._dsn, seal, connections=2)
+        link = SandboxLink(settings)
+        try:
+            return await demo.ensure(store, seal, link, clock_of(settings), SystemRand(), earlier)
+        finally:
+            await link.close()
+            await store.close()
+
+    async def _watch_postgres(self, postgres: Embedded) -> None:
+        while not self._stop.is_set():
+            await postgres.wait()
+            if self._stop.is_set():
+                return
+            log.warning("PostgreSQL died and is started again")
+            try:
+                await postgres.start()
+            except Exception:
+                log.exception("PostgreSQL could not be started; trying again")
+                await asyncio.sleep(1.0)
+            self._write_state()
+
+    def _write_state(self) -> None:
+        """state.json is the contract with the command line: exactly these fields."""
+        settings = self._settings
+        pids = {child.name: child.pid for child in self._children}
+        told: dict[str, Any] = {
+            "ready": True,
+            "urls": {"api": settings.api_url},
+            "pids": {
+                "up": os.getpid(),
+                "postgres": self._postgres.pid if self._postgres is not None else None,
+                "serve": [pid for name, pid in pids.items() if name.startswith("serve")],
+                "work": [pid for name, pid in pids.items() if name.startswith("work")],
+                "sandbox": pids.get("sandbox"),
+            },
+        }
+        if settings.sandbox:
+            told["urls"]["alipay"] = f"http://127.0.0.1:{settings.alipay_port}/gateway.do"
+            told["urls"]["sandbox"] = f"http://127.0.0.1:{settings.control_port}"
+        if self._demo is not None:
+            told |= {name: getattr(self._demo, name) for name in ("api_key", "merchant", "store", "till")}
+        state.write(settings.data, told)
+
+    async def _take_down(self) -> None:
+        self._stop.set()
+        for child in reversed(self._children):
+            await child.stop()
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        if self._postgres is not None:
+            await self._postgres.stop()
+        earlier = state.read(self._settings.data)
+        if earlier is not None:
+            state.write(self._settings.data, {**earlier, "ready": False, "pids": {}})
+        self._lock.drop()
+
+
+async def _free(port: int) -> None:
+    """Wait a moment for a port that an ending process still holds. Raises PortTaken."""
+    for _ in range(20):
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return
+        await asyncio.sleep(0.25)
+    raise PortTaken(port)
+
+
+def _end_left_overs(pids: dict[str, Any]) -> None:
+    """Processes of a supervisor that was killed: they end by themselves, and are ended here when they did not."""
+    numbers = [pid for name in ("serve", "work") for pid in pids.get(name) or []]
+    numbers += [pids.get("sandbox") or 0]
+    for pid in numbers:
+        with contextlib.suppress(OSError, ValueError):
+            if pid and b"daozhang." in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+
+def main(settings: Settings) -> int:
+    """Run the supervisor; the exit code of ``daozhang up`` (0 stopped, 1 a port or folder is taken, 2 the database)."""
+    logs.set_up("up", settings.log_level)
+    try:
+        return asyncio.run(Supervisor(settings).run())
+    except (PortTaken, state.Running, NotReady) as why:
+        print(f"daozhang up: {why}", file=sys.stderr)
+        return 1

@@ -1,0 +1,37 @@
+"""The process that carries on what is unproven: ``python -m daozhang.app.work``."""
+
+import asyncio
+import signal
+import sys
+
+from daozhang import settings as manual
+from daozhang.app import logs
+from daozhang.app.fuse import build
+from daozhang.flow.janitor import Janitor
+
+
+async def run(settings: manual.Settings) -> None:
+    """Tend due timers until SIGTERM."""
+    built = await build(settings, "work")
+    janitor = Janitor(built.house)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, janitor.stop)
+    print("ready", flush=True)
+    try:
+        await janitor.run()
+    finally:
+        await built.close()
+
+
+def main() -> int:
+    settings = manual.load()
+    logs.set_up("work", settings.log_level)
+    import uvloop
+
+    uvloop.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
