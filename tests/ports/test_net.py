@@ -1,0 +1,179 @@
+"""Did it leave? Real sockets that misbehave in each way; nothing is ever sent twice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from daozhang.core.faults import MaybeArrived, NotSent, Unreadable
+from daozhang.core.ports import Exchange, HttpRequest
+from daozhang.ports.clock import RealClock
+from daozhang.ports.net import MOST_BYTES, HttpNet
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[HttpNet]:
+    made = HttpNet(RealClock())
+    yield made
+    await made.close()
+
+
+class Server:
+    """One raw TCP server; counts the requests whose headers came in."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk, self.requests = talk, 0
+
+    async def __aenter__(self) -> "Server":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                self.requests += 1
+                await self._talk(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def call(net: HttpNet, port: int, deadline_ms: int = 700, method: str = "POST") -> Exchange:
+    url = f"http://127.0.0.1:{port}/gateway.do?sign=a%2Fb%2Bc"
+    return await net.call(HttpRequest(method, url, (("Content-Type", "text/plain"),), b"hello", deadline_ms))
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(5)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    await writer.drain()
+
+
+async def test_a_whole_answer_with_its_trail(net: HttpNet) -> None:
+    async with Server(answer) as server:
+        told = await call(net, server.port)
+    assert (told.status, told.body, told.fault) == (200, b"ok", None)
+    assert {"connected", "sent_headers", "sent_body", "first_byte", "done"} <= told.trail.keys()
+
+
+async def test_the_target_is_sent_as_it_was_signed(net: HttpNet) -> None:
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    await call(net, server.sockets[0].getsockname()[1])
+    server.close()
+    assert seen[0].startswith(b"POST /gateway.do?sign=a%2Fb%2Bc HTTP/1.1\r\n")
+
+
+async def test_refused_and_unknown_hosts_never_left(net: HttpNet) -> None:
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    refused = (await call(net, port)).fault
+    assert isinstance(refused, NotSent) and refused.code == "CONNECT_REFUSED"
+    request = HttpRequest("POST", "http://nowhere.invalid/x", (), b"", 2000)
+    unknown = (await net.call(request)).fault
+    assert isinstance(unknown, NotSent) and unknown.code in ("DNS_FAILURE", "CONNECT_TIMEOUT")
+
+
+async def test_tls_that_is_not_agreed_never_left(net: HttpNet) -> None:
+    async with Server(answer) as server:
+        request = HttpRequest("POST", f"https://127.0.0.1:{server.port}/x", (), b"hello", 1500)
+        told = await net.call(request)
+    assert isinstance(told.fault, NotSent) and told.fault.code in ("TLS_HANDSHAKE_FAILED", "CONNECT_TIMEOUT")
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(5)
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    raise ConnectionError
+
+
+async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    await writer.drain()
+    writer.close()
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(100):
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def noise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-hello\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    for _ in range(2 * MOST_BYTES // 65536):
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize(
+    ("talk", "kind"),
+    [(silence, MaybeArrived), (hang_up, MaybeArrived), (half, Unreadable), (drip, MaybeArrived), (noise, Unreadable),
+     (flood, Unreadable)],
+)  # fmt: skip
+async def test_after_the_first_byte_it_may_have_arrived(
+    net: HttpNet, talk: Talk, kind: type[Exception], method: str
+) -> None:
+    async with Server(talk) as server:
+        told = await call(net, server.port, method=method)
+        await asyncio.sleep(0.05)
+    assert isinstance(told.fault, kind) and not isinstance(told.fault, NotSent)
+    assert server.requests == 1
+    assert "sent_headers" in told.trail
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_dead_kept_connection_is_not_tried_again(net: HttpNet, method: str) -> None:
+    """The library repeats a GET on a connection that died while idle; a channel would be asked twice."""
+    served = 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
+        if served == 1:
+            await reader.readexactly(5)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await writer.drain()
+        else:
+            writer.transport.abort()
+            raise ConnectionError
+
+    async with Server(once) as server:
+        assert (await call(net, server.port, method=method)).status == 200
+        told = await call(net, server.port, method=method)
+        assert isinstance(told.fault, MaybeArrived)
+        assert server.requests == 2
+
+
+async def test_the_private_switch_still_exists() -> None:
+    async with aiohttp.ClientSession() as session:
+        assert session._retry_connection is True
