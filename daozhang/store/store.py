@@ -1,0 +1,209 @@
+"""The store over PostgreSQL: every method is one transaction."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import asyncpg
+import msgspec
+
+from daozhang.core.evidence import Evidence
+from daozhang.core.faults import Unavailable
+from daozhang.core.ids import bucket_of_merchant, bucket_of_ulid, is_ulid
+from daozhang.core.payment import SALE_IS_FREE, Payment
+from daozhang.core.ports import Change, Due, Key
+from daozhang.core.refund import Refund
+from daozhang.store.batch import AWAY, Batcher
+from daozhang.store.directory import PgDirectory
+from daozhang.store.reading import PgReading
+from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
+from daozhang.store.seal import Seal
+
+log = logging.getLogger("daozhang.store")
+_FREE = tuple(state.value for state in SALE_IS_FREE)
+_CLAIM = "select subject, bucket, run_at_ms, fence from dz_claim($1, $2::smallint, $3, $4)"
+
+
+def _bucket(ident: str) -> int | None:
+    """The bucket inside an id; None when it is not one of ours."""
+    tail = ident.partition("_")[2]
+    return bucket_of_ulid(tail) if is_ulid(tail) else None
+
+
+class _Patient:
+    """A pool whose reads survive that PostgreSQL is started again: they are tried for a few seconds."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._pool, name)
+        if name not in ("fetch", "fetchrow", "fetchval", "execute"):
+            return method
+
+        async def call(*args: Any) -> Any:
+            for attempt in range(40):
+                try:
+                    return await method(*args)
+                except AWAY as why:
+                    if attempt == 39 or name == "execute":
+                        raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
+                    await asyncio.sleep(0.1)
+            raise Unavailable("the database is away", 2)
+
+        return call
+
+
+class PgStore(PgDirectory, PgReading):
+    """Store, Directory and Reading. Open with `open`, end with `close`."""
+
+    def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:
+        self._real_pool = pool
+        self._pool = _Patient(pool)  # type: ignore[assignment]
+        self._seal = seal
+        self._dsn = dsn
+        self._batcher = Batcher(pool, lanes, self._version, self._holder)
+        self._listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, dsn: str, seal: Seal, connections: int = 6, lanes: int = 2) -> Self:
+        pool = await asyncpg.create_pool(
+            dsn, min_size=min(2, connections), max_size=connections, timeout=10, command_timeout=30,
+            max_inactive_connection_lifetime=0,
+        )  # fmt: skip
+        return cls(pool, seal, dsn, lanes)
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        await self._batcher.close()
+        with contextlib.suppress(TimeoutError, *AWAY):
+            await asyncio.wait_for(self._real_pool.close(), 5)
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    async def apply(self, change: Change) -> Payment:
+        await self._batcher.apply(change)
+        return replace(change.payment, version=change.payment.version + 1)
+
+    async def _version(self, payment_id: str) -> int:
+        return int(
+            await self._real_pool.fetchval(
+                "select version from payment where bucket = $1 and id = $2", _bucket(payment_id), payment_id
+            )
+            or 0
+        )
+
+    async def _holder(self, change: Change) -> str:
+        p = change.payment
+        found = await self._pool.fetchval(
+            "select id from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            " and id <> $4 and state <> all($5::text[]) limit 1",
+            p.bucket, p.merchant, p.merchant_order_no, p.id, list(_FREE),
+        )  # fmt: skip
+        return str(found or "")
+
+    async def alarm(self, kind: str, subject: str, at_ms: int, detail: dict[str, Any]) -> None:
+        text = msgspec.json.encode(detail).decode().replace("\\u0000", " ")
+        await self._pool.execute(
+            "insert into alarm (kind, subject, at_ms, detail) values ($1, $2, $3, $4::text::jsonb)",
+            kind, subject.replace("\0", " ")[:128], at_ms, text,
+        )  # fmt: skip
+
+    # -- reading one thing -----------------------------------------------------------------------------------------------
+
+    async def payment(self, payment_id: str) -> Payment | None:
+        row = await self._pool.fetchrow(
+            f"select {PAYMENT} from payment where bucket = $1 and id = $2", _bucket(payment_id), payment_id
+        )
+        return payment_of(row) if row else None
+
+    async def evidence(self, payment_id: str) -> list[Evidence]:
+        rows = await self._pool.fetch(
+            f"select {EVIDENCE} from evidence where bucket = $1 and payment = $2 order by n", _bucket(payment_id), payment_id
+        )
+        return [evidence_of(row) for row in rows]
+
+    async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
+        rows = await self._pool.fetch(
+            f"select {PAYMENT} from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            " order by id desc limit 100",
+            bucket_of_merchant(merchant), merchant, merchant_order_no,
+        )  # fmt: skip
+        return [payment_of(row) for row in rows]
+
+    async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
+        row = await self._pool.fetchrow(
+            "select key, fingerprint, made from idempotency where bucket = $1 and merchant = $2 and key = $3",
+            bucket_of_merchant(merchant), merchant, key,
+        )  # fmt: skip
+        return (Key(row["key"], row["fingerprint"]), row["made"]) if row else None
+
+    async def refund(self, refund_id: str) -> Refund | None:
+        row = await self._pool.fetchrow(
+            f"select {REFUND} from refund where bucket = $1 and id = $2", _bucket(refund_id), refund_id
+        )
+        return refund_of(row) if row else None
+
+    async def refunds_of(self, payment_id: str) -> list[Refund]:
+        rows = await self._pool.fetch(
+            f"select {REFUND} from refund where bucket = $1 and payment = $2 order by id", _bucket(payment_id), payment_id
+        )
+        return [refund_of(row) for row in rows]
+
+    # -- timers ----------------------------------------------------------------------------------------------------------
+
+    async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
+        """Due buckets first, then each by equality: what a distributed PostgreSQL can lock."""
+        due = await self._pool.fetch(
+            "select distinct bucket from (select bucket from timer where run_at_ms <= $1"
+            " and (lease_until is null or lease_until < clock_timestamp())"  # lease
+            " order by run_at_ms limit $2) t",
+            now_ms, most,
+        )  # fmt: skip
+        claimed: list[Due] = []
+        for row in due:
+            left = most - len(claimed)
+            if left <= 0:
+                break
+            rows = await self._pool.fetch(_CLAIM, now_ms, row["bucket"], left, lease_ms)
+            claimed += [Due(**found) for found in rows]
+        return claimed
+
+    async def release(self, due: Due) -> None:
+        await self._pool.execute(
+            "delete from timer where bucket = $1 and subject = $2 and fence = $3", due.bucket, due.subject, due.fence
+        )
+
+    async def next_due_ms(self) -> int | None:
+        found = await self._pool.fetchval("select min(run_at_ms) from timer")
+        return int(found) if found is not None else None
+
+    # -- hearing from other processes ------------------------------------------------------------------------------------
+
+    async def listen(self, callback: Callable[[str], None]) -> None:
+        """Call back with the id of each payment that another process moved; comes back after the database was away."""
+        ready = asyncio.Event()
+        self._listening = asyncio.get_running_loop().create_task(self._listen(callback, ready), name="store listener")
+        await ready.wait()
+
+    async def _listen(self, callback: Callable[[str], None], ready: asyncio.Event) -> None:
+        def heard(_link: Any, _pid: int, _channel: str, payload: str) -> None:
+            for payment_id in payload.split():
+                callback(payment_id)
+
+        while True:
+            try:
+                link = await asyncpg.connect(self._dsn, timeout=10)
+                ended = asyncio.Event()
+                link.add_termination_listener(lambda _, done=ended: done.set())
+                await link.add_listener("dz_payment", heard)
+                ready.set()
+                await ended.wait()
+            except (*AWAY, asyncpg.PostgresError) as why:
+                log.warning("not listening to the store", extra={"why": repr(why)})
+            await asyncio.sleep(0.2)
