@@ -1,0 +1,337 @@
+"""The whole twin: gate, faults, trades, replies, notifies. Pure: time comes in with each call."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from daozhang.channels.alipay.twin import faults, phones
+from daozhang.channels.alipay.twin.books import Books, Late, Notify
+from daozhang.channels.alipay.twin.gate import Gate, Keys, Let, Turned
+from daozhang.channels.alipay.twin.trade import NOTIFY_GAPS_MS, Failed, Trades
+from daozhang.channels.twin import Heard, Push, Refused, Said, Wire
+
+_HTML = (("Content-Type", "text/html;charset=utf-8"),)
+_OPS = {
+    "alipay.trade.pay": "pay", "alipay.trade.precreate": "precreate", "alipay.trade.query": "query",
+    "alipay.trade.cancel": "cancel", "alipay.trade.close": "close", "alipay.trade.refund": "refund",
+    "alipay.trade.fastpay.refund.query": "refund_query",
+}  # fmt: skip
+_FOREVER_MS = 1 << 52
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AlipayTwin:
+    """See `daozhang.channels.twin.Twin`. ``append`` makes each change of the books durable."""
+
+    name = "alipay"
+
+    def __init__(
+        self, app_id: str, seller_id: str, keys: Keys, rand: Callable[[int], bytes],
+        append: Callable[[dict[str, Any]], None] = lambda record: None, *, pems: Mapping[str, str] | None = None,
+        window_s: int | None = 86_400, service_ms: int = 0,
+    ) -> None:  # fmt: skip
+        self._app_id, self._seller_id, self._keys, self._rand = app_id, seller_id, keys, rand
+        self._pems = dict(pems or {})
+        self._service_ms = service_ms
+        self._journal = Books(append)
+        self._trades = Trades(self._journal, rand, app_id, seller_id)
+        self.gate = Gate(app_id, keys, lambda method: method in _OPS, window_s)
+        self._chaos: list[faults.Chaos] = []
+        self._late_success: list[tuple[int, str]] = []
+
+    # -- the wire ------------------------------------------------------------------------------------------------------------
+
+    def handle(self, heard: Heard) -> Said:
+        """One request to the gateway."""
+        content_type = next((value for name, value in heard.headers if name.lower() == "content-type"), "")
+        if urlsplit(heard.target).path != "/gateway.do":
+            return Said(404, (("Content-Type", "text/plain"),), b"the gateway is at /gateway.do")
+        now = heard.at_ms
+        self._pass_time(now)
+        try:
+            let = self.gate.pass_(heard.target, content_type, heard.body, now)
+        except Turned as turned:
+            return self._turn_away(turned)
+        try:
+            biz = json.loads(let.params.get("biz_content") or "{}")
+            assert_object(biz)
+        except (ValueError, RecursionError):
+            return self._turn_away(Turned("40002", "isv.invalid-parameter", "参数无效: biz_content", let.method))
+        op, order = _OPS[let.method], str(biz.get("out_trade_no", ""))[:64]
+        mode = self._mode(op, order, now)
+        self._log(let.method, order, now, mode)
+        said = self._answer(let, op, biz, now, mode)
+        if self._mode("notify", order, now) == "notify_early":
+            for notify in [n for n in self._journal.notifies.values() if n.fields.get("out_trade_no") == order]:
+                self._journal.put("notify", replace(notify, due_ms=min(notify.due_ms, now)))
+            said = replace(said, delay_ms=said.delay_ms + 400)
+        return said
+
+    def _answer(self, let: Let, op: str, biz: dict[str, Any], now: int, mode: str) -> Said:
+        if mode == "brown_out":
+            mode = ("lost_after", "system_error_charged", "error_500", "lost_before")[self._rand(1)[0] % 4]
+        if mode == "clock_skew":
+            return self._turn_away(Turned("40002", "isv.invalid-timestamp", "非法的时间戳参数", let.method))
+        if mode == "maintenance":
+            return Said(503, (("Content-Type", "text/html"),), "<html>系统维护中</html>".encode())
+        if mode in ("late_arrival",):
+            self._journal.put("late", Late(op, biz, let.params.get("notify_url", ""), now + 20_000))
+            return self._said(b"", wire=Wire.NO_REPLY)
+        if mode in ("lost_before", "undo_lost"):
+            return self._said(b"", wire=Wire.NO_REPLY)
+        if mode == "reset_before":
+            return self._said(b"", wire=Wire.RESET)
+        reply = self._carry_out(op, biz, let.params.get("notify_url", ""), now, mode)
+        return self._spoilt(let.method, reply, mode)
+
+    def _carry_out(self, op: str, biz: dict[str, Any], notify_url: str, now: int, mode: str) -> dict[str, Any]:
+        error = {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "aop.ACQ.SYSTEM_ERROR", "sub_msg": "系统异常"}
+        special = {
+            "system_error_clean": error,
+            "rate_limit": {"code": "40005", "msg": "Call Limited", "sub_code": "isv.app-call-limited", "sub_msg": "应用调用次数超限"},
+            "not_found": _failure("ACQ.TRADE_NOT_EXIST", "交易不存在"),
+            "undo_refused": _failure("ACQ.CANCEL_NOT_ALLOWED" if op == "cancel" else "ACQ.TRADE_STATUS_ERROR", "不允许撤销"),
+            "refund_no_balance": _failure("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足"),
+        }  # fmt: skip
+        if mode in special:
+            return special[mode]
+        if mode == "undo_retry":
+            return {"code": "10000", "msg": "Success", "out_trade_no": biz.get("out_trade_no", ""), "retry_flag": "Y"}
+        try:
+            reply = self._business(op, biz, notify_url, now, "typing" if mode == "typing_forever" else "")
+        except Failed as failed:
+            reply = {"code": failed.code, "msg": "Business Failed", "sub_code": failed.sub_code, "sub_msg": failed.sub_msg}
+        if mode == "system_error_charged":
+            return error
+        if mode == "success_after_cancel" and reply["code"] == "10000":
+            self._late_success.append((now + 2_000, str(biz.get("out_trade_no", ""))))
+            return {**{k: v for k, v in reply.items() if k != "action"}, "action": "close"}
+        if mode == "query_stale" and reply.get("trade_status") == "TRADE_SUCCESS":
+            kept = ("code", "msg", "out_trade_no", "trade_no", "total_amount")
+            return {**{name: reply[name] for name in kept}, "trade_status": "WAIT_BUYER_PAY"}
+        return reply
+
+    def _business(self, op: str, biz: dict[str, Any], notify_url: str, now: int, forced: str = "") -> dict[str, Any]:
+        match op:
+            case "pay":
+                return self._trades.pay(biz, notify_url, now, forced)
+            case "precreate":
+                return self._trades.precreate(biz, notify_url, now)
+            case "query":
+                return self._trades.query(biz, now)
+            case "cancel":
+                return self._trades.cancel(biz, now)
+            case "close":
+                return self._trades.close(biz, now)
+            case "refund":
+                return self._trades.refund(biz, now)
+            case _:
+                return self._trades.refund_query(biz, now)
+
+    def _spoilt(self, method: str, reply: dict[str, Any], mode: str) -> Said:
+        """The reply on its way back, and what happens to it there."""
+        if mode == "unknown_code":
+            reply = {"code": "40004", "msg": "Business Failed", "sub_code": "ACQ.NEVER_SEEN_BEFORE", "sub_msg": "?"}
+        if mode == "wrong_amount_reply":
+            reply = {**reply, "total_amount": "99.50"}
+        if mode == "wrong_order_reply":
+            reply = {**reply, "out_trade_no": "DZ00000000000000000000000000"}
+        body = self._sealed(method, reply, "forged" if mode == "forged" else "unsigned" if mode == "unsigned" else "")
+        match mode:
+            case "lost_after" | "timeout" | "refund_lost":
+                return self._said(body, wire=Wire.NO_REPLY)
+            case "reset_after":
+                return self._said(body, wire=Wire.RESET)
+            case "truncated":
+                return self._said(body, wire=Wire.TRUNCATED)
+            case "drip":
+                return self._said(body, wire=Wire.DRIP)
+            case "late_reply":
+                return self._said(body, delay_ms=8_000)
+            case "slow":
+                return self._said(body, delay_ms=2_000)
+            case "error_500":
+                return Said(500, (("Content-Type", "text/html"),), b"<html>500</html>", self._service_ms)
+            case "garbage":
+                return self._said(b"<html><body>hello</body></html>")
+            case _:
+                return self._said(body)
+
+    def _said(self, body: bytes, *, delay_ms: int = 0, wire: Wire = Wire.WHOLE) -> Said:
+        return Said(200, _HTML, body, delay_ms + self._service_ms, wire)
+
+    def _sealed(self, method: str, reply: Mapping[str, Any], spoil: str = "") -> bytes:
+        """The object as sent is what is signed; ``sign`` stands directly after it."""
+        name = f"{method.replace('.', '_')}_response" if method else "error_response"
+        text = json.dumps(reply, ensure_ascii=False, separators=(",", ":"))
+        if spoil == "unsigned":
+            return f'{{"{name}":{text}}}'.encode()
+        message = text.encode() if spoil != "forged" else b"something else"
+        signature = base64.b64encode(self._keys.sign(message)).decode()
+        return f'{{"{name}":{text},"sign":"{signature}"}}'.encode()
+
+    def _turn_away(self, turned: Turned) -> Said:
+        words = {"40001": "Missing Required Arguments", "40002": "Invalid Arguments"}.get(turned.code, "Failed")
+        reply = {"code": turned.code, "msg": words, "sub_code": turned.sub_code, "sub_msg": turned.sub_msg}
+        return self._said(self._sealed(turned.method, reply))
+
+    def _log(self, method: str, order: str, now: int, mode: str) -> None:
+        moment = _EPOCH + timedelta(milliseconds=now)
+        at = f"{moment:%Y-%m-%dT%H:%M:%S}.{now % 1000:03d}Z"
+        self._journal.asked({"at": at, "at_ms": now, "method": method, "out_trade_no": order, **({"fault": mode} if mode else {})})
+
+    # -- time ------------------------------------------------------------------------------------------------------------------
+
+    def _pass_time(self, now: int) -> None:
+        self._trades.pass_time(now)
+        for late in [late for late in self._journal.late if late.due_ms <= now]:
+            self._journal.drop("late", str(late.biz.get("out_trade_no", "")))
+            try:
+                self._business(late.method, late.biz, late.notify_url, late.due_ms)
+            except Failed:
+                continue
+        for due, order_no in [item for item in self._late_success if item[0] <= now]:
+            self._late_success.remove((due, order_no))
+            order = self._journal.orders.get(order_no)
+            if order is not None and order.state in ("TRADE_CLOSED", "BLOCKED") and order.amount_fen:
+                self._trades.capture(replace(order, returned_fen=0, captured_fen=0), now)
+
+    def next_due_ms(self) -> int | None:
+        times = [late.due_ms for late in self._journal.late] + [due for due, _ in self._late_success]
+        times += [notify.due_ms for notify in self._journal.notifies.values()]
+        due = self._trades.due()
+        return min([*times, due] if due is not None else times, default=None)
+
+    def tick(self, now_ms: int) -> list[Push]:
+        """Let time pass; the notifies that leave now."""
+        self._pass_time(now_ms)
+        pushes: list[Push] = []
+        for notify in [n for n in self._journal.notifies.values() if n.due_ms <= now_ms]:
+            mode = self._mode("notify", notify.fields.get("out_trade_no", ""), now_ms)
+            if mode == "notify_late" and not notify.spoil:
+                self._journal.put("notify", replace(notify, due_ms=now_ms + 60_000, spoil="late"))
+                continue
+            again = now_ms + NOTIFY_GAPS_MS[notify.tries] if notify.tries < len(NOTIFY_GAPS_MS) else 0
+            self._journal.put("notify", replace(notify, tries=notify.tries + 1, due_ms=again or _FOREVER_MS))
+            if mode == "notify_lost":
+                continue
+            push = self._push(notify, mode)
+            pushes += [push, push] if mode == "notify_double" else [push]
+        return pushes
+
+    def _push(self, notify: Notify, mode: str) -> Push:
+        fields = dict(notify.fields)
+        if mode == "notify_wrong_amount":
+            fields["total_amount"] = "0.01"
+        if mode == "notify_wrong_seller":
+            fields["seller_id"] = "2088999999999999"
+        if mode == "notify_wrong_app":
+            fields["app_id"] = "2021999999999999"
+        signed = "&".join(f"{key}={fields[key]}" for key in sorted(fields) if fields[key])
+        message = b"something else" if mode == "notify_forged" else signed.encode()
+        fields |= {"sign_type": "RSA2", "sign": base64.b64encode(self._keys.sign(message)).decode()}
+        headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
+        return Push(notify.push_id, notify.url, headers, urlencode(fields).encode())
+
+    def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None:
+        """Only the seven bytes end the repeats."""
+        if status == 200 and body.strip() == b"success" and push_id in self._journal.notifies:
+            self._journal.drop("notify", push_id)
+
+    # -- controls --------------------------------------------------------------------------------------------------------------
+
+    def credentials(self, base_url: str) -> dict[str, Any]:
+        return {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
+                "seller_id": self._seller_id, **self._pems}  # fmt: skip
+
+    def code(self, behaviour: str, now_ms: int) -> dict[str, Any]:
+        _known_behaviour(behaviour)
+        code = self._trades.issue(behaviour, now_ms)
+        return {"code": code.code, "payer": code.payer, "behaviour": behaviour, "expires_at_ms": code.expires_ms}
+
+    def scan(self, qr: str, behaviour: str, now_ms: int) -> dict[str, Any]:
+        _known_behaviour(behaviour)
+        self._pass_time(now_ms)
+        try:
+            order = self._trades.scan(qr, behaviour, now_ms)
+        except Failed:
+            raise Refused("qr_invalid", "二维码无效、已付款或已过期:请让收银台重新出码",
+                          "the QR is unknown, paid or expired: let the till show a new one") from None  # fmt: skip
+        return {"out_trade_no": order.out_trade_no, "payer": order.buyer, "behaviour": behaviour, "state": order.state}
+
+    def behaviours(self) -> list[dict[str, str]]:
+        return [{"name": name, "zh": it.zh, "en": it.en} for name, it in phones.BEHAVIOURS.items()]
+
+    def modes(self) -> list[dict[str, str]]:
+        return [{"name": name, "says": f"{it.zh} / {it.en}", "zh": it.zh, "en": it.en} for name, it in faults.MODES.items()]
+
+    def chaos(self, mode: str, now_ms: int, share: float = 1.0, for_ms: int = 0, op: str = "", order: str = "") -> None:
+        if mode not in faults.MODES:
+            raise Refused("unknown_mode", f"没有叫 {mode} 的故障:用 daozhang chaos list 查看", f"no fault is called {mode}: see daozhang chaos list")
+        if not 0 < share <= 1:
+            raise Refused("bad_share", "share 应大于0且不超过1", "share is above 0 and at most 1")
+        self._chaos = [chaos for chaos in self._chaos if (chaos.mode, chaos.order) != (mode, order)]
+        self._chaos.append(faults.Chaos(mode, share, now_ms + for_ms if for_ms else _FOREVER_MS, op, order))
+
+    def chaos_on(self) -> list[dict[str, Any]]:
+        return [asdict(chaos) for chaos in self._chaos]
+
+    def chaos_off(self) -> None:
+        self._chaos.clear()
+
+    def control(self, name: str, value: Any) -> None:
+        """Small switches: ``service_ms`` and ``seller_balance_fen``."""
+        if name == "service_ms" and isinstance(value, int) and 0 <= value <= 60_000:
+            self._service_ms = value
+        elif name == "seller_balance_fen" and (value is None or isinstance(value, int)):
+            self._journal.seller_balance_fen = value
+        else:
+            raise Refused("unknown_control", f"没有叫 {name} 的开关,或取值不对", f"no such control, or a bad value: {name}")
+
+    def replay(self, record: dict[str, Any]) -> None:
+        self._journal.replay(record)
+
+    def books(self) -> dict[str, Any]:
+        """The channel's own truth."""
+        orders = [
+            {
+                "out_trade_no": order.out_trade_no, "trade_no": order.trade_no, "amount_fen": order.amount_fen,
+                "captured_fen": order.captured_fen, "returned_fen": order.returned_fen, "state": order.state,
+                "times": {"created_ms": order.created_ms, "paid_ms": order.paid_ms or None, "closed_ms": order.closed_ms or None},
+                "refunds": [{"out_request_no": number, "amount_fen": amount} for number, amount in order.refunds.items()],
+            }
+            for order in self._journal.orders.values() if order.state not in ("SHOWN", "BLOCKED")
+        ]  # fmt: skip
+        return {"orders": orders, "requests": self._journal.requests}
+
+    def _mode(self, op: str, order: str, now: int) -> str:
+        """The fault that strikes this request, the newest first."""
+        for chaos in reversed(self._chaos):
+            draw = int.from_bytes(self._rand(2), "big") / 65_536
+            if chaos.concerns(op, order, now, draw):
+                concerns_notify = chaos.mode.startswith("notify")
+                if concerns_notify == (op == "notify"):
+                    return chaos.mode
+        return ""
+
+
+def assert_object(value: Any) -> None:
+    """Raises ValueError unless it is a JSON object."""
+    if not isinstance(value, dict):
+        raise ValueError("a JSON object is needed")
+
+
+def _failure(sub_code: str, sub_msg: str) -> dict[str, Any]:
+    return {"code": "40004", "msg": "Business Failed", "sub_code": sub_code, "sub_msg": sub_msg}
+
+
+def _known_behaviour(name: str) -> None:
+    if name not in phones.BEHAVIOURS:
+        raise Refused("unknown_behaviour", f"没有叫 {name} 的付款行为:用 daozhang sandbox behaviours 查看",
+                      f"no payer behaves like {name}: see daozhang sandbox behaviours")  # fmt: skip
+
+

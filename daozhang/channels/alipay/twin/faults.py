@@ -1,0 +1,72 @@
+"""Everything that can be made to go wrong on this wire, by one command each."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Mode(NamedTuple):
+    zh: str
+    en: str
+    ops: str = ""  # the operations it concerns, when it is not all of them
+
+
+_ANY_PAY = "pay precreate"
+MODES: dict[str, Mode] = {
+    "lost_before": Mode("请求在到达前丢失", "the request is lost before it arrives"),
+    "lost_after": Mode("已处理,应答丢失", "carried out, the reply is lost"),
+    "timeout": Mode("已处理,一直不应答", "carried out, and never answered"),
+    "late_reply": Mode("已处理,8秒后才应答", "carried out, answered after 8 s"),
+    "late_arrival": Mode("请求20秒后才到达", "the request arrives 20 s late", _ANY_PAY),
+    "reset_before": Mode("未处理,连接被断开", "not carried out, the connection is reset"),
+    "reset_after": Mode("已处理,连接被断开", "carried out, the connection is reset"),
+    "system_error_charged": Mode("系统异常,但已扣款", "system error, and the payer was charged"),
+    "system_error_clean": Mode("系统异常,未扣款", "system error, nothing was done"),
+    "error_500": Mode("已处理,应答 HTTP 500", "carried out, answered with HTTP 500"),
+    "brown_out": Mode("半数请求超时、异常或500", "half of all requests time out or fail"),
+    "slow": Mode("每次应答慢2秒", "each answer takes 2 s longer"),
+    "maintenance": Mode("维护中,HTTP 503", "under maintenance, HTTP 503"),
+    "garbage": Mode("应答不是本协议的内容", "the answer is not of this wire"),
+    "truncated": Mode("应答只到一半", "half the answer, then closed"),
+    "drip": Mode("应答每秒一个字节", "one byte of the answer a second"),
+    "forged": Mode("应答签名是伪造的", "the answer is signed by somebody else"),
+    "unsigned": Mode("应答没有签名", "the answer is not signed"),
+    "wrong_amount_reply": Mode("应答里的金额不对", "the answer names another amount"),
+    "wrong_order_reply": Mode("应答里的单号不对", "the answer names another order"),
+    "unknown_code": Mode("从未见过的结果码", "a code that nobody has ever seen"),
+    "not_found": Mode("查询说交易不存在", "the query says that there is no such order", "query"),
+    "query_stale": Mode("查询一直说等待付款", "the query says that the payer has not paid", "query"),
+    "typing_forever": Mode("顾客一直在输密码", "the payer types for ever", _ANY_PAY),
+    "undo_refused": Mode("拒绝撤销", "the undo is refused", "cancel close"),
+    "undo_lost": Mode("撤销请求丢失", "the undo is lost", "cancel close"),
+    "undo_retry": Mode("撤销要求重试", "the undo asks to be repeated", "cancel"),
+    "success_after_cancel": Mode("撤销成功后又扣款", "a charge after an accepted undo", "cancel"),
+    "rate_limit": Mode("调用次数超限", "too many calls"),
+    "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
+    "refund_no_balance": Mode("商户余额不足,不能退款", "the seller's balance is too low", "refund"),
+    "notify_lost": Mode("异步通知丢失", "notifies are lost", "notify"),
+    "notify_double": Mode("异步通知重复", "each notify comes twice", "notify"),
+    "notify_early": Mode("通知先于应答", "the notify comes before the reply", "notify"),
+    "notify_late": Mode("通知晚60秒", "the notify comes 60 s late", "notify"),
+    "notify_wrong_amount": Mode("通知金额不对", "the notify names another amount", "notify"),
+    "notify_wrong_seller": Mode("通知收款方不对", "the notify names another seller", "notify"),
+    "notify_wrong_app": Mode("通知应用不对", "the notify names another app", "notify"),
+    "notify_forged": Mode("通知签名是伪造的", "the notify is signed by somebody else", "notify"),
+    "clock_skew": Mode("渠道时钟快1小时,拒绝我们的时间戳", "the channel refuses our timestamps"),
+}
+
+
+@dataclass
+class Chaos:
+    """One mode that is on."""
+
+    mode: str
+    share: float
+    until_ms: int
+    op: str
+    order: str
+
+    def concerns(self, op: str, order: str, now_ms: int, draw: float) -> bool:
+        ops = self.op or MODES[self.mode].ops
+        return (
+            now_ms < self.until_ms and (not ops or op in ops.split()) and self.order in ("", order) and draw < self.share
+        )

@@ -1,0 +1,130 @@
+"""The sandbox's control door: codes, phones, faults, books and the clock, for the platform and the command line."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daozhang.channels.twin import Refused, Twin
+from daozhang.core.texts import rfc3339
+from daozhang.ports.clock import SandboxClock
+
+Handler = Callable[[Request], Awaitable[Response]]
+_WALLETS = {"wechat": "wechatpay"}
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+def problem(status: int, code: str, zh: str, en: str) -> Response:
+    body = {"type": f"urn:daozhang:sandbox:{code}", "title": en, "status": status, "code": code, "detail": en,
+            "next_step": {"zh": zh, "en": en}}  # fmt: skip
+    return Response(msgspec.json.encode(body), status, media_type="application/problem+json")
+
+
+class Control:
+    """``due`` is told when time was moved, so that what is due leaves at once."""
+
+    def __init__(self, twins: dict[str, Twin], base_urls: dict[str, str], clock: SandboxClock, token: str,
+                 due: Callable[[], Awaitable[None]]) -> None:  # fmt: skip
+        self._twins, self._base_urls, self._clock, self._token, self._due = twins, base_urls, clock, token, due
+
+    def app(self) -> Starlette:
+        def guarded(method: str, path: str, handler: Handler) -> Route:
+            async def run(request: Request) -> Response:
+                given = request.headers.get("authorization", "").removeprefix("Bearer ")
+                if not hmac.compare_digest(given.encode(), self._token.encode()):
+                    return problem(401, "no_token", "缺少沙箱口令:从 DATA/sandbox/control.token 读取",
+                                   "the control token is missing: read it from DATA/sandbox/control.token")  # fmt: skip
+                try:
+                    return await handler(request)
+                except Refused as refused:
+                    return problem(422, refused.code, refused.zh, refused.en)
+                except (msgspec.DecodeError, ValueError, TypeError, KeyError):
+                    return problem(400, "bad_body", "请求内容不对:需要一个 JSON 对象", "the body is wrong: a JSON object is needed")
+
+            return Route(path, run, methods=[method])
+
+        return Starlette(routes=[
+            guarded("GET", "/ready", self._ready), guarded("GET", "/credentials", self._credentials),
+            guarded("POST", "/code", self._code), guarded("GET", "/behaviours", self._behaviours),
+            guarded("POST", "/scan", self._scan), guarded("GET", "/books", self._books),
+            guarded("POST", "/chaos", self._chaos), guarded("GET", "/chaos", self._modes),
+            guarded("DELETE", "/chaos", self._chaos_off), guarded("GET", "/clock", self._now),
+            guarded("POST", "/clock/set", self._set), guarded("GET", "/clock/due", self._next),
+            guarded("POST", "/control", self._control),
+        ])  # fmt: skip
+
+    def _twin(self, name: Any) -> Twin:
+        found = self._twins.get(_WALLETS.get(str(name), str(name)))
+        if found is None:
+            raise Refused("unknown_channel", f"沙箱里没有 {name} 这个渠道", f"the sandbox has no channel called {name}")
+        return found
+
+    async def _ready(self, request: Request) -> Response:
+        return answer({"ready": True})
+
+    async def _credentials(self, request: Request) -> Response:
+        return answer({name: twin.credentials(self._base_urls[name]) for name, twin in self._twins.items()})
+
+    async def _code(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body() or b"{}")
+        made = self._twin(body.get("wallet", "alipay")).code(str(body.get("behaviour") or "pays"), self._clock.now_ms())
+        expires = made.pop("expires_at_ms")
+        return answer({**made, "expires_at": rfc3339(expires)})
+
+    async def _behaviours(self, request: Request) -> Response:
+        return answer({name: twin.behaviours() for name, twin in self._twins.items()})
+
+    async def _scan(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        told = self._twin(body.get("wallet", "alipay")).scan(str(body["qr"]), str(body.get("behaviour") or "pays"),
+                                                             self._clock.now_ms())  # fmt: skip
+        await self._due()
+        return answer(told)
+
+    async def _books(self, request: Request) -> Response:
+        return answer(self._twin(request.query_params.get("channel", "alipay")).books())
+
+    async def _chaos(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        twin = self._twin(body.get("channel", "alipay"))
+        twin.chaos(str(body["mode"]), self._clock.now_ms(), float(body.get("share") or 1.0),
+                   round(float(body.get("for_s") or 0) * 1000), str(body.get("op") or ""), str(body.get("order") or ""))  # fmt: skip
+        return answer({"on": twin.chaos_on()})
+
+    async def _modes(self, request: Request) -> Response:
+        twin = self._twin(request.query_params.get("channel", "alipay"))
+        return answer({"modes": twin.modes(), "on": twin.chaos_on()})
+
+    async def _chaos_off(self, request: Request) -> Response:
+        for twin in self._twins.values():
+            twin.chaos_off()
+        return answer({"on": []})
+
+    async def _control(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        self._twin(body.pop("channel", "alipay"))
+        for name, value in body.items():
+            self._twin("alipay").control(name, value)
+        return answer({"set": sorted(body)})
+
+    async def _now(self, request: Request) -> Response:
+        now = self._clock.now_ms()
+        return answer({"now": rfc3339(now), "now_ms": now, "offset_ms": self._clock.offset_ms})
+
+    async def _set(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        self._clock.move_to(int(body["now_ms"]))
+        await self._due()
+        return await self._now(request)
+
+    async def _next(self, request: Request) -> Response:
+        times = [due for twin in self._twins.values() if (due := twin.next_due_ms()) is not None]
+        return answer({"due_ms": min(times, default=None)})
