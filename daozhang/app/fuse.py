@@ -11,7 +11,7 @@ from daozhang.ports.net import HttpNet
 from daozhang.ports.proc import Tasks
 from daozhang.ports.rand import SystemRand
 from daozhang.settings import Settings
-from daozhang.store.seal import open_or_create_master_key
+from daozhang.store.seal import Seal, open_or_create_master_key
 from daozhang.store.store import PgStore
 
 
@@ -21,6 +21,7 @@ class Built:
 
     house: House
     store: PgStore
+    seal: Seal
     tasks: Tasks
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -55,7 +56,7 @@ async def build(settings: Settings, who: str) -> Built:
         notify_base=settings.notify_url,
         who=who,
     )
-    return Built(house, store, tasks, [store.close, net.close])
+    return Built(house, store, seal, tasks, [store.close, net.close])
 
 
 def master_key_path(settings: Settings) -> str:

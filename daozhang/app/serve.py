@@ -15,7 +15,7 @@ async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
-    app = build_app(built.house, settings, sandbox)
+    app = build_app(built.house, built.seal, sandbox)
     try:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
                     on_ready=lambda: print("ready", flush=True))  # fmt: skip

@@ -1,0 +1,1 @@
+"""The doors: HTTP in, problems out. Nothing here decides about money."""

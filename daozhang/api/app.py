@@ -1,0 +1,67 @@
+"""All doors of the platform in one application."""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import daozhang
+from daozhang.api.auth import Guard
+from daozhang.api.directory import DirectoryDoors
+from daozhang.api.openapi import document
+from daozhang.api.others import Others
+from daozhang.api.payments import Payments
+from daozhang.api.problem import Problem, respond
+from daozhang.api.refunds import Refunds
+from daozhang.api.routes import Door, Porter, answer, language_of
+from daozhang.flow.house import House
+
+
+def doors_of(house: House, guard: Guard, seal: Any, sandbox: Any) -> tuple[list[Door], Others]:
+    """Every door, in the order in which paths are matched."""
+    others = Others(house, sandbox)
+    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), others)
+    return [door for room in rooms for door in room.doors()], others
+
+
+def build_app(house: House, seal: Any, sandbox: Any = None) -> Starlette:
+    """The application; ``sandbox`` is the line to the control door, or None."""
+    guard = Guard(house)
+    doors, others = doors_of(house, guard, seal, sandbox)
+    porter = Porter(house, guard)
+    page = document(doors, daozhang.__version__)
+
+    async def openapi(request: Request) -> Response:
+        return answer(page)
+
+    by_path: dict[str, dict[str, Any]] = {}
+    for door in doors:
+        by_path.setdefault(door.path, {})[door.method] = porter.endpoint(door)
+    routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
+    routes += [
+        Route("/v1/openapi.json", openapi, methods=["GET"]),
+        Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
+        Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),
+    ]
+    handlers: dict[Any, Any] = {HTTPException: _http_problem}
+    return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def _by_method(methods: dict[str, Any]) -> Any:
+    async def run(request: Request) -> Response:
+        endpoint = methods.get(request.method) or methods["GET"]
+        reply: Response = await endpoint(request)
+        return reply
+
+    return run
+
+
+async def _http_problem(request: Request, raised: Exception) -> Response:
+    """The router's own refusals, in our words."""
+    status = raised.status_code if isinstance(raised, HTTPException) else 500
+    code = {404: "no_route", 405: "wrong_method"}.get(status, "internal")
+    headers = dict(raised.headers or {}) if isinstance(raised, HTTPException) else {}
+    return respond(Problem(code, headers=headers), language_of(request), "", request.url.path)

@@ -1,0 +1,232 @@
+"""Payments: taking, looking, asking again, giving up, and the shop's acknowledgement."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from daozhang.api.auth import Guard
+from daozhang.api.problem import Problem
+from daozhang.api.routes import Asked, Door, _encode, answer
+from daozhang.api.shapes import GoodsAnswer, Lookup, NewPayment, PayByCode, Told, Wish
+from daozhang.core.faults import KeyUsed
+from daozhang.core.ids import ULID_LENGTH
+from daozhang.core.payment import OPEN, Method, Payment, State
+from daozhang.core.ports import Key
+from daozhang.core.refund import RefundKind
+from daozhang.core.texts import ms_of_rfc3339
+from daozhang.flow import find_out, late, tell
+from daozhang.flow import refund as refunds
+from daozhang.flow.house import House
+from daozhang.flow.take import Order, take
+
+_LINE_EVERY_MS = 4_000  # the till is never silent for longer than five seconds (P5)
+_TILL_LIVES_MS = 5_000
+
+
+def key_of(asked: Asked) -> Key:
+    """The Idempotency-Key with the fingerprint of this request. Raises Problem."""
+    key = asked.request.headers.get("idempotency-key")
+    if key is None:
+        raise Problem("key_missing")
+    if not 1 <= len(key) <= 255 or any(not "!" <= letter <= "~" for letter in key):
+        raise Problem("key_malformed")
+    what = f"{asked.request.method} {asked.request.url.path} ".encode() + asked.raw
+    return Key(key, hashlib.sha256(what).hexdigest())
+
+
+def no_repeat(used: KeyUsed, key: Key) -> None:
+    """Raises Problem unless the key was used for this very request."""
+    if used.fingerprint != key.fingerprint:
+        name = "refund" if used.made.startswith("rfd_") else "payment"
+        raise Problem("idempotency_key_reused", **{name: used.made})
+
+
+class Payments:
+    """The doors of payments over the flow."""
+
+    def __init__(self, house: House, guard: Guard) -> None:
+        self._house, self._guard = house, guard
+        self._tills: dict[str, tuple[int, str]] = {}
+
+    def doors(self) -> list[Door]:
+        write, read = "payments:write", "payments:read"
+        return [
+            Door("POST", "/v1/payments", self.create, "收一笔钱", "take a payment", write, NewPayment, True, (201, 202)),
+            Door("GET", "/v1/payments", self.list, "支付列表", "list payments", read,
+                 query=("cursor", "limit", "status", "till", "merchant_order_no", "created[gte]", "created[lt]")),
+            Door("POST", "/v1/payments/lookup", self.lookup, "按单号尾号或金额时间查找", "find by the tail of a number, or amount and time", read, Lookup),
+            Door("GET", "/v1/payments/{id}", self.get, "一笔支付", "one payment", read),
+            Door("GET", "/v1/payments/{id}/evidence", self.evidence, "证据", "its evidence", read),
+            Door("GET", "/v1/payments/{id}/trace", self.trace, "时间线", "its time line", read),
+            Door("GET", "/v1/payments/{id}/stream", self.stream, "实时变化(SSE)", "changes as they happen (SSE)", read),
+            Door("POST", "/v1/payments/{id}/resolve", self.resolve, "现在再查", "ask the channel now", write, Wish),
+            Door("POST", "/v1/payments/{id}/reverse", self.reverse, "撤销", "undo", write, Wish, True, (200, 202)),
+            Door("POST", "/v1/payments/{id}/close", self.close, "关单", "close an unpaid one", write, Wish, True, (200, 202)),
+            Door("POST", "/v1/payments/{id}/told", self.told, "店里已看到结果", "the shop has been told", write, Told),
+            Door("POST", "/v1/payments/{id}/answer", self.answer_question, "回答:货给了没有", "answer: were the goods handed over", write, GoodsAnswer, True),
+        ]  # fmt: skip
+
+    async def create(self, asked: Asked) -> Response:
+        wanted: NewPayment = asked.body
+        key = key_of(asked)
+        merchant = await self._guard.merchant(asked.merchant)
+        by_code = isinstance(wanted.method, PayByCode)
+        order = Order(
+            merchant, await self._store_of(merchant.id, wanted.till), wanted.till, wanted.merchant_order_no, wanted.amount,
+            wanted.currency, Method.PAY_BY_CODE if by_code else Method.PAY_BY_QR,
+            wanted.method.code if isinstance(wanted.method, PayByCode) else None, wanted.subject, wanted.metadata,
+            asked.caller.key.livemode, key, None if isinstance(wanted.method, PayByCode) else wanted.method.channel,
+        )  # fmt: skip
+        try:
+            payment = await take(self._house, order, round(wanted.wait_s * 1000))
+        except KeyUsed as used:
+            no_repeat(used, key)
+            return await self._tell_of(await self._mine(asked, used.made), {"Idempotent-Replayed": "true"})
+        return await self._tell_of(payment, fresh=True)
+
+    async def _store_of(self, merchant: str, till: str) -> str:
+        """The till's store; a till of somebody else does not exist."""
+        now = self._house.clock.now_ms()
+        kept = self._tills.get(f"{merchant} {till}")
+        if kept is not None and kept[0] > now:
+            return kept[1]
+        found = await self._house.directory.till(merchant, till)
+        if found is None:
+            raise Problem("bad_field", "no such till", errors=[{"pointer": "/till", "detail": "no such till"}])
+        if len(self._tills) > 10_000:
+            self._tills.clear()
+        self._tills[f"{merchant} {till}"] = (now + _TILL_LIVES_MS, found.store)
+        return found.store
+
+    async def _mine(self, asked: Asked, payment_id: str) -> Payment:
+        """A payment of this merchant and this mode; any other does not exist for the caller."""
+        well_formed = payment_id.startswith("pay_") and len(payment_id) == 4 + ULID_LENGTH
+        payment = await self._house.store.payment(payment_id) if well_formed else None
+        if payment is None or payment.merchant != asked.merchant or payment.livemode != asked.caller.key.livemode:
+            raise Problem("not_found")
+        return payment
+
+    async def picture(self, payment: Payment, whole: bool = False) -> dict[str, Any]:
+        """The payment as told. Evidence is read where it is shown, or where a cause has to name it."""
+        lines = await self._house.store.evidence(payment.id) if whole or payment.doubt or payment.refusal else None
+        refunded = payment.refunded_fen or payment.refunding_fen
+        given_back = await self._house.store.refunds_of(payment.id) if refunded or whole else []
+        merchant = await self._guard.merchant(payment.merchant)
+        told = tell.picture(payment, lines, given_back, self._house.clock.now_ms(), merchant)
+        if not whole:
+            told.pop("evidence", None)
+        return told
+
+    async def _tell_of(self, payment: Payment, headers: dict[str, str] | None = None, *, fresh: bool = False) -> Response:
+        """201 or 200 when decided, 202 with the place to look when not."""
+        waiting = payment.state in OPEN
+        headers = {**(headers or {}), "Location": f"/v1/payments/{payment.id}"}
+        return answer(await self.picture(payment), 202 if waiting else 201 if fresh else 200, headers)
+
+    async def list(self, asked: Asked) -> Response:
+        state = asked.query("status")
+        if state and state not in State._value2member_map_:
+            raise Problem("bad_query", "status is one of " + ", ".join(State))
+        cursor = asked.query("cursor")
+        if cursor and not (cursor.startswith("pay_") and len(cursor) == 30):
+            raise Problem("bad_cursor")
+        try:
+            since, until = (ms_of_rfc3339(asked.query(f"created[{end}]")) if asked.query(f"created[{end}]") else 0
+                            for end in ("gte", "lt"))  # fmt: skip
+        except ValueError as wrong:
+            raise Problem("bad_query", f"created: {wrong}") from None
+        page = await self._house.reading.payments(
+            asked.merchant, cursor=cursor, limit=asked.limit(), state=state, till=asked.query("till"),
+            created_from_ms=since, created_to_ms=until, order_no=asked.query("merchant_order_no"),
+        )  # fmt: skip
+        rows = [row for row in page.rows if row.livemode == asked.caller.key.livemode]
+        return answer({"data": [await self.picture(row) for row in rows], "has_more": page.has_more,
+                       "next_cursor": page.next_cursor or None})  # fmt: skip
+
+    async def lookup(self, asked: Asked) -> Response:
+        wanted: Lookup = asked.body
+        if not wanted.no_tail and not (wanted.amount and wanted.time):
+            raise Problem("bad_field", "give no_tail, or amount and time")
+        try:
+            at = ms_of_rfc3339(wanted.time) if wanted.time else 0
+        except ValueError as wrong:
+            raise Problem("bad_field", f"time: {wrong}", errors=[{"pointer": "/time", "detail": str(wrong)}]) from None
+        near = wanted.within_s * 1000
+        found = await self._house.reading.lookup(
+            asked.merchant, no_tail=wanted.no_tail or "", amount_fen=wanted.amount or 0, from_ms=at - near if at else 0,
+            to_ms=at + near, till=wanted.till or "",
+        )  # fmt: skip
+        mine = [row for row in found if row.livemode == asked.caller.key.livemode]
+        return answer({"data": [await self.picture(row) for row in mine], "asked": ["daozhang"], "has_more": False})
+
+    async def get(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        return answer(await self.picture(payment, "evidence" in asked.query("expand[]") or "evidence" in asked.query("expand")))
+
+    async def evidence(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        lines = await self._house.store.evidence(payment.id)
+        return answer({"data": [tell.evidence_picture(line) for line in lines], "has_more": False})
+
+    async def trace(self, asked: Asked) -> Response:
+        return answer(await self.picture(await self._mine(asked, asked.path("id")), whole=True))
+
+    async def stream(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        headers = {"Cache-Control": "no-store"}
+        return StreamingResponse(self._lines(payment), 200, headers, "text/event-stream")
+
+    async def _lines(self, payment: Payment) -> AsyncIterator[bytes]:
+        """The object at once and at each change; while unproven a fresh line at least every five seconds."""
+        while True:
+            yield b"event: payment\ndata: " + _encode(await self.picture(payment)) + b"\n\n"
+            if payment.proven:
+                return
+            now = self._house.clock.now_ms()
+            await self._house.waiters.wait(payment.id, now + _LINE_EVERY_MS)
+            await asyncio.sleep(0)
+            payment = await self._house.store.payment(payment.id) or payment
+
+    async def resolve(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        looked = await find_out.look_now(self._house, payment.id, asked.caller.name)
+        if not looked.proven and asked.body.wait_s:
+            looked = await find_out.wait_for_proof(self._house, payment.id, round(asked.body.wait_s * 1000))
+        return answer(await self.picture(looked))
+
+    async def close(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        key_of(asked)
+        if payment.state in (State.PAID, State.PARTLY_REFUNDED):
+            raise Problem("moved", "已收款,不能关单 / it is paid and cannot be closed", payment=payment.id)
+        return await self._give_up(asked, payment)
+
+    async def reverse(self, asked: Asked) -> Response:
+        """Undo: unproven ones through the channel, paid ones by giving all of it back."""
+        payment = await self._mine(asked, asked.path("id"))
+        key = key_of(asked)
+        if payment.state not in (State.PAID, State.PARTLY_REFUNDED):
+            return await self._give_up(asked, payment)
+        try:
+            await refunds.begin(self._house, payment, None, RefundKind.UNDO, "undo", key, round(asked.body.wait_s * 1000))
+        except KeyUsed as used:
+            no_repeat(used, key)
+        fresh = await self._mine(asked, payment.id)
+        return await self._tell_of(fresh)
+
+    async def _give_up(self, asked: Asked, payment: Payment) -> Response:
+        wait_ms = round(asked.body.wait_s * 1000)
+        return await self._tell_of(await find_out.give_up(self._house, payment.id, asked.caller.name, wait_ms))
+
+    async def told(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        return answer(await self.picture(await tell.told(self._house, payment.id, asked.body.by)))
+
+    async def answer_question(self, asked: Asked) -> Response:
+        payment = await self._mine(asked, asked.path("id"))
+        key_of(asked)
+        done = await late.answer(self._house, payment.id, asked.body.goods_handed_over, asked.caller.name)
+        return answer(await self.picture(done))

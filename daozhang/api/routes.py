@@ -1,0 +1,183 @@
+"""One declaration a route: it gives routing, decoding, rights, errors and the OpenAPI document."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from daozhang.api.auth import Caller, Guard
+from daozhang.api.problem import Problem, respond
+from daozhang.api.shapes import no_twice
+from daozhang.channels.keys import BadKey
+from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailable
+from daozhang.core.ids import ulid
+from daozhang.core.must import Broken
+from daozhang.flow.find_out import Gone
+from daozhang.flow.house import House, NoAccount
+from daozhang.flow.late import NoQuestion
+from daozhang.flow.refund import NotRefundable, OverRefund
+from daozhang.flow.take import WrongCode
+
+log = logging.getLogger("daozhang.api")
+MOST_BODY = 256 * 1024
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request after the door: who asks, the decoded body, and the raw request."""
+
+    request: Request
+    caller: Caller
+    body: Any
+    raw: bytes
+    request_id: str
+    language: str
+
+    @property
+    def merchant(self) -> str:
+        if not self.caller.merchant:
+            raise Problem("bad_query", "a platform key names the merchant in the header Daozhang-Merchant")
+        return self.caller.merchant
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+    def query(self, name: str, otherwise: str = "") -> str:
+        return self.request.query_params.get(name, otherwise)
+
+    def limit(self, otherwise: int = 50) -> int:
+        text = self.query("limit", str(otherwise))
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
+            raise Problem("bad_query", "limit is a whole number from 1 to 100")
+        return int(text)
+
+
+Handler = Callable[[Asked], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """``scope`` "" needs only a valid key; None needs no key. ``money``: an Idempotency-Key is required."""
+
+    method: str
+    path: str
+    handler: Handler
+    says_zh: str
+    says_en: str
+    scope: str | None = ""
+    body: Any = None
+    money: bool = False
+    statuses: tuple[int, ...] = (200,)
+    query: tuple[str, ...] = field(default=())
+
+
+def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(_encode(body), status, headers, "application/json")
+
+
+def language_of(request: Request) -> str:
+    """zh or en, by the first of the two that the caller names."""
+    wanted = request.headers.get("accept-language", "").lower()
+    places = {name: wanted.find(name) for name in ("zh", "en") if name in wanted}
+    return min(places, key=lambda name: places[name]) if places else "zh"
+
+
+class Porter:
+    """Runs a door's handler: reads, checks, calls, and turns every fault into its problem."""
+
+    def __init__(self, house: House, guard: Guard) -> None:
+        self._house, self._guard = house, guard
+
+    def endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
+        decoder = msgspec.json.Decoder(door.body) if door.body is not None else None
+
+        async def run(request: Request) -> Response:
+            now = self._house.clock.now_ms()
+            request_id = f"req_{ulid(now, self._house.rand.bytes(9), 0)}"
+            language = language_of(request)
+            try:
+                caller = await self._guard.let_in(request, door.scope) if door.scope is not None else _NOBODY
+                raw = await read_body(request, MOST_BODY)
+                body = decode(decoder, raw, door.money) if decoder is not None else None
+                reply = await door.handler(Asked(request, caller, body, raw, request_id, language))
+            except ClientDisconnect:
+                return Response(status_code=499)
+            except Exception as fault:
+                return respond(as_problem(fault, request_id), language, request_id, request.url.path)
+            reply.headers["Request-Id"] = request_id
+            trace = request.headers.get("traceparent")
+            if trace and len(trace) <= 64:
+                reply.headers["traceparent"] = trace
+            return reply
+
+        return run
+
+
+_NOBODY = Caller(None, "")  # type: ignore[arg-type]
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body, never more than ``most`` bytes. Raises Problem."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise Problem("too_long", f"at most {most} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decode(decoder: Any, raw: bytes, money: bool) -> Any:
+    """The typed body. Raises Problem with the place of what is wrong."""
+    try:
+        if money:
+            no_twice(raw)
+        return decoder.decode(raw or b"{}")
+    except msgspec.ValidationError as wrong:
+        says, _, place = str(wrong).partition(" - at ")
+        pointer = "/" + place.strip("`$.").replace(".", "/").replace("[", "/").replace("]", "") if place else ""
+        raise Problem("bad_field", says, errors=[{"pointer": pointer, "detail": says}]) from None
+    except (msgspec.DecodeError, ValueError, RecursionError) as wrong:
+        raise Problem("bad_json", str(wrong)[:200]) from None
+
+
+def as_problem(fault: Exception, request_id: str) -> Problem:
+    """The one place where faults of the house become words for callers."""
+    match fault:
+        case Problem():
+            return fault
+        case SaleTaken():
+            return Problem("sale_taken", payment=fault.payment)
+        case WrongCode():
+            return Problem("wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code)
+        case Gone():
+            return Problem("not_found")
+        case NoAccount():
+            return Problem("no_account", fault.channel)
+        case BadKey():
+            return Problem("account_unusable", str(fault))
+        case OverRefund():
+            return Problem("over_refund", f"left to give back: {fault.left_fen}", refundable=fault.left_fen)
+        case NotRefundable():
+            return Problem("not_refundable", fault.why)
+        case NoQuestion():
+            return Problem("no_question")
+        case Conflict():
+            return Problem("moved")
+        case Unavailable():
+            return Problem("unavailable", str(fault), headers={"Retry-After": str(fault.retry_s)})
+        case KeyUsed():
+            return Problem("key_in_flight")
+        case Fault():
+            return Problem("account_unusable", str(fault))
+        case Broken():
+            log.error("an invariant refused a request", extra={"request": request_id, "why": str(fault)})
+            return Problem("internal")
+        case _:
+            log.error("a request failed", extra={"request": request_id}, exc_info=fault)
+            return Problem("internal")

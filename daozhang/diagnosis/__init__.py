@@ -1,0 +1,1 @@
+"""What to make of it: facts in, causes and words out. Pure."""
