@@ -1,0 +1,42 @@
+# Two commands do all the set-up: `make run` starts daozhang with a demo shop, `make test` runs the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.PHONY: setup run test prove bench tidy lint lock
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# ARGS goes to `daozhang up`, for example: make run ARGS="--base-port 9000 --data ./data"
+run: setup
+	@exec $(BIN)/daozhang up --demo $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check -q daozhang tests tools bench
+	$(BIN)/mypy
+	$(BIN)/python tools/tidy.py
+
+tidy: setup
+	$(BIN)/python tools/tidy.py
+
+# The long proofs: three faults per world, hundreds of kills, the larger figures.
+prove: setup
+	$(BIN)/python -m pytest -q -m prove -o timeout=7200 -s
+	$(MAKE) bench
+
+bench: setup
+	$(BIN)/python -m bench.payments $(ARGS)
+
+lock:
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --extra dev --python-version 3.11 \
+		pyproject.toml -o requirements.lock
