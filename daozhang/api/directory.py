@@ -98,7 +98,9 @@ class DirectoryDoors:
 
     async def new_store(self, asked: Asked) -> Response:
         merchant = await self._guard.merchant(asked.merchant)
-        shop = Shop(self._id("sto", merchant.bucket), merchant.bucket, merchant.id, asked.body.name, self._house.clock.now_ms())
+        shop = Shop(
+            self._id("sto", merchant.bucket), merchant.bucket, merchant.id, asked.body.name, self._house.clock.now_ms()
+        )
         await self._house.directory.add_shop(shop)
         return answer(shown(shop, "store"), 201)
 

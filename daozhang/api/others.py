@@ -87,7 +87,11 @@ class Others:
         try:
             body = await read_body(request, _NOTIFY_MOST)
             status, kind, reply = await heard.notify(
-                self._house, request.path_params["channel"], request.headers.get("content-type", ""), request.url.query, body
+                self._house,
+                request.path_params["channel"],
+                request.headers.get("content-type", ""),
+                request.url.query,
+                body,
             )
         except Problem:
             return Response(b"too long", 413, media_type="text/plain")
@@ -106,11 +110,15 @@ class Others:
         return answer(told)
 
     async def code(self, asked: Asked) -> Response:
-        return await self._ask_sandbox(asked, "POST", "/code", {"wallet": asked.body.wallet, "behaviour": asked.body.behaviour})
+        return await self._ask_sandbox(
+            asked, "POST", "/code", {"wallet": asked.body.wallet, "behaviour": asked.body.behaviour}
+        )
 
     async def scan(self, asked: Asked) -> Response:
         wish: SandboxWish = asked.body
-        return await self._ask_sandbox(asked, "POST", "/scan", {"wallet": wish.wallet, "qr": wish.qr or "", "behaviour": wish.behaviour})
+        return await self._ask_sandbox(
+            asked, "POST", "/scan", {"wallet": wish.wallet, "qr": wish.qr or "", "behaviour": wish.behaviour}
+        )
 
     async def faults(self, asked: Asked) -> Response:
         wish: SandboxWish = asked.body
@@ -122,7 +130,9 @@ class Others:
         return await self._ask_sandbox(asked, "DELETE", "/chaos")
 
     async def books(self, asked: Asked) -> Response:
-        return await self._ask_sandbox(asked, "GET", "/books?" + urlencode({"channel": asked.query("channel", "alipay")}))
+        return await self._ask_sandbox(
+            asked, "GET", "/books?" + urlencode({"channel": asked.query("channel", "alipay")})
+        )
 
     async def advance(self, asked: Asked) -> Response:
         """Forward, stopping at each due time until all is idle, so that nothing that was due is jumped over."""

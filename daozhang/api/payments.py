@@ -120,7 +120,9 @@ class Payments:
             told.pop("evidence", None)
         return told
 
-    async def _tell_of(self, payment: Payment, headers: dict[str, str] | None = None, *, fresh: bool = False) -> Response:
+    async def _tell_of(
+        self, payment: Payment, headers: dict[str, str] | None = None, *, fresh: bool = False
+    ) -> Response:
         """201 or 200 when decided, 202 with the place to look when not."""
         waiting = payment.state in OPEN
         headers = {**(headers or {}), "Location": f"/v1/payments/{payment.id}"}
@@ -164,7 +166,9 @@ class Payments:
 
     async def get(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))
-        return answer(await self.picture(payment, "evidence" in asked.query("expand[]") or "evidence" in asked.query("expand")))
+        return answer(
+            await self.picture(payment, "evidence" in asked.query("expand[]") or "evidence" in asked.query("expand"))
+        )
 
     async def evidence(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))
@@ -211,7 +215,9 @@ class Payments:
         if payment.state not in (State.PAID, State.PARTLY_REFUNDED):
             return await self._give_up(asked, payment)
         try:
-            await refunds.begin(self._house, payment, None, RefundKind.UNDO, "undo", key, round(asked.body.wait_s * 1000))
+            await refunds.begin(
+                self._house, payment, None, RefundKind.UNDO, "undo", key, round(asked.body.wait_s * 1000)
+            )
         except KeyUsed as used:
             no_repeat(used, key)
         fresh = await self._mine(asked, payment.id)

@@ -24,8 +24,26 @@ class Refunds:
 
     def doors(self) -> list[Door]:
         return [
-            Door("POST", "/v1/refunds", self.create, "退款", "give money back", "refunds:write", NewRefund, True, (201, 202)),
-            Door("GET", "/v1/refunds", self.list, "退款列表", "list refunds", "payments:read", query=("payment", "cursor", "limit")),
+            Door(
+                "POST",
+                "/v1/refunds",
+                self.create,
+                "退款",
+                "give money back",
+                "refunds:write",
+                NewRefund,
+                True,
+                (201, 202),
+            ),
+            Door(
+                "GET",
+                "/v1/refunds",
+                self.list,
+                "退款列表",
+                "list refunds",
+                "payments:read",
+                query=("payment", "cursor", "limit"),
+            ),
             Door("GET", "/v1/refunds/{id}", self.get, "一笔退款", "one refund", "payments:read"),
         ]
 
@@ -35,7 +53,9 @@ class Refunds:
         payment = await self._payment(asked, wanted.payment)
         wait_ms = round(wanted.wait_s * 1000)
         try:
-            refund = await flow.begin(self._house, payment, wanted.amount, RefundKind.REFUND, wanted.reason, key, wait_ms)
+            refund = await flow.begin(
+                self._house, payment, wanted.amount, RefundKind.REFUND, wanted.reason, key, wait_ms
+            )
         except (flow.OverRefund, flow.NotRefundable):
             known = await self._house.store.key(asked.merchant, key.key)
             if known is None:
@@ -51,7 +71,9 @@ class Refunds:
 
     def _tell_of(self, refund: Refund, headers: dict[str, str]) -> Response:
         waiting = refund.state in UNDER_WAY
-        return answer(refund_picture(refund), 202 if waiting else 201, {**headers, "Location": f"/v1/refunds/{refund.id}"})
+        return answer(
+            refund_picture(refund), 202 if waiting else 201, {**headers, "Location": f"/v1/refunds/{refund.id}"}
+        )
 
     async def _payment(self, asked: Asked, payment_id: str) -> Payment:
         payment = await self._house.store.payment(payment_id)

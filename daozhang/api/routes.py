@@ -154,7 +154,9 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
         case SaleTaken():
             return Problem("sale_taken", payment=fault.payment)
         case WrongCode():
-            return Problem("wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code)
+            return Problem(
+                "wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code
+            )
         case Gone():
             return Problem("not_found")
         case NoAccount():

@@ -75,7 +75,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-async def serve(app: Any, host: str, port: int, *, reuse_port: bool = False, on_ready: Callable[[], None] = lambda: None) -> None:
+async def serve(
+    app: Any, host: str, port: int, *, reuse_port: bool = False, on_ready: Callable[[], None] = lambda: None
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
     config = uvicorn.Config(
         app, http=GuardedProtocol, loop="none", lifespan="off", log_level="warning", access_log=False,

@@ -106,8 +106,16 @@ class Reading(Protocol):
     """Lists and searches. Every query is served by an index."""
 
     async def payments(
-        self, merchant: str, *, cursor: str = "", limit: int = 50, state: str = "", till: str = "",
-        created_from_ms: int = 0, created_to_ms: int = 0, order_no: str = "",
+        self,
+        merchant: str,
+        *,
+        cursor: str = "",
+        limit: int = 50,
+        state: str = "",
+        till: str = "",
+        created_from_ms: int = 0,
+        created_to_ms: int = 0,
+        order_no: str = "",
     ) -> Page: ...
 
     async def unresolved(self, merchant: str, *, till: str = "", limit: int = 50) -> list[Payment]: ...

@@ -101,7 +101,9 @@ def answered(payment: str, n: int, at_ms: int, who: str, op: Op, finding: Findin
     if finding.alarm:
         detail["alarm"] = finding.alarm
     kind = "notified" if op is Op.NOTIFY else "answered"
-    return Evidence(payment, n, at_ms, kind, who, op.value, finding.proves.value, finding.code, finding.text, detail, refund)
+    return Evidence(
+        payment, n, at_ms, kind, who, op.value, finding.proves.value, finding.code, finding.text, detail, refund
+    )
 
 
 def asked(payment: str, n: int, at_ms: int, who: str, op: Op, refund: str = "") -> Evidence:

@@ -43,7 +43,9 @@ class Manners:
     @staticmethod
     def of(table: dict[str, Any]) -> "Manners":
         """Read the ``[manners]`` table of a manifest. Raises Broken when a rhythm contradicts the least gap."""
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in table.items()
+        }
         manners = Manners(**values)
         must(manners.every_ms >= manners.query_gap_ms > 0, "the ordinary rhythm keeps the least gap")
         must(manners.slow_ms >= manners.every_ms, "a brown-out gets fewer questions, not more")

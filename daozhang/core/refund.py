@@ -71,7 +71,9 @@ class Refund:
 
     def to(self, state: RefundState, **changes: Any) -> "Refund":
         """The same refund in another state; Broken when the table does not allow the step."""
-        must(state is self.state or state in FOLLOWS[self.state], f"a refund's {self.state} is never followed by {state}")
+        must(
+            state is self.state or state in FOLLOWS[self.state], f"a refund's {self.state} is never followed by {state}"
+        )
         return replace(self, state=state, **changes)
 
 

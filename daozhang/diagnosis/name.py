@@ -72,7 +72,13 @@ def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
         return _named(str((p.doubt or {}).get("hint") or "info.reply_lost"), p, "likely", decides, ("payer",))
     if p.seen:
         return _named("payer.not_completed", p, "likely", _waiting(evidence) + decides, ("us",))
-    return _named(str((p.doubt or {}).get("hint") or "unknown.unknown"), p, "likely" if p.doubt else "unknown", decides, ("payer",))
+    return _named(
+        str((p.doubt or {}).get("hint") or "unknown.unknown"),
+        p,
+        "likely" if p.doubt else "unknown",
+        decides,
+        ("payer",),
+    )
 
 
 def _ruled_out_by_refusal(hint: str) -> tuple[str, ...]:
@@ -94,4 +100,6 @@ def _named(hint: str, p: Payment, sure: str, lines: tuple[str, ...], ruled_out: 
     chance: dict[str, Any] = {"proven": 1.0, "likely": None, "unknown": None}
     name = p.channel if cause.party == "platform" else cause.party
     out = tuple(party for party in ruled_out if party != cause.party)
-    return CauseNamed(cause.id, cause.number, cause.class_, cause.party, name, sure, chance[sure], lines, out, cause.says, cause)
+    return CauseNamed(
+        cause.id, cause.number, cause.class_, cause.party, name, sure, chance[sure], lines, out, cause.says, cause
+    )

@@ -32,7 +32,10 @@ _STEPS: dict[Verdict, dict[str, Words]] = {
         "cashier": {"zh": "请顾客在手机上完成付款", "en": "Ask the payer to finish on the phone"},
         "payer": {"zh": "请在手机上完成付款", "en": "Please finish the payment on your phone"},
         "merchant": {"zh": "无需操作", "en": "Nothing to do"},
-        "support": {"zh": "请店里等结论,不要重收", "en": "Ask the shop to wait for the verdict and not to charge again"},
+        "support": {
+            "zh": "请店里等结论,不要重收",
+            "en": "Ask the shop to wait for the verdict and not to charge again",
+        },
         "operations": {"zh": "无需操作", "en": "Nothing to do"},
         "developer": {"zh": "继续等待结论", "en": "Keep waiting for the verdict"},
     },
@@ -40,7 +43,10 @@ _STEPS: dict[Verdict, dict[str, Words]] = {
         "cashier": {"zh": "先别重收,请稍等", "en": "Do not charge again; please wait"},
         "payer": {"zh": "请先不要再付一次", "en": "Please do not pay again yet"},
         "merchant": {"zh": "无需操作,系统正在核实", "en": "Nothing to do: the system is checking"},
-        "support": {"zh": "请店里等结论,不要重收", "en": "Ask the shop to wait for the verdict and not to charge again"},
+        "support": {
+            "zh": "请店里等结论,不要重收",
+            "en": "Ask the shop to wait for the verdict and not to charge again",
+        },
         "operations": {"zh": "看证据和下一次询问时间", "en": "See the evidence and when we ask next"},
         "developer": {"zh": "不要新建支付,继续等待结论", "en": "Do not create another payment; wait for the verdict"},
     },
@@ -109,5 +115,11 @@ def by_when(payment: Payment, judged: Judgement) -> Words | None:
     moment = (_EPOCH + timedelta(milliseconds=judged.resolve_by_ms)).astimezone(_SHOP_ZONE)
     at = f"{moment:%H:%M:%S}"
     if payment.question:
-        return {"zh": f"{at} 前没有回答,就按商户设置处理", "en": f"without an answer by {at} the merchant's setting applies"}
-    return {"zh": f"{at} 前会再查并处理,结果会显示在这里", "en": f"we ask again and act by {at}; the result is shown here"}
+        return {
+            "zh": f"{at} 前没有回答,就按商户设置处理",
+            "en": f"without an answer by {at} the merchant's setting applies",
+        }
+    return {
+        "zh": f"{at} 前会再查并处理,结果会显示在这里",
+        "en": f"we ask again and act by {at}; the result is shown here",
+    }

@@ -89,4 +89,3 @@ class House:
         now = self.clock.now_ms()
         url = self.notify_url(payment) if op is Op.PAY else ""
         return Question(op, payment, now, max(deadline_ms - now, 1), code, refund, url)
-

@@ -24,7 +24,11 @@ NoQuestion = late.NoQuestion
 
 
 def picture(
-    payment: Payment, evidence: Sequence[Evidence] | None, refunds: Sequence[Refund], now_ms: int, merchant: Merchant | None
+    payment: Payment,
+    evidence: Sequence[Evidence] | None,
+    refunds: Sequence[Refund],
+    now_ms: int,
+    merchant: Merchant | None,
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)

@@ -47,7 +47,9 @@ class Control:
                 except Refused as refused:
                     return problem(422, refused.code, refused.zh, refused.en)
                 except (msgspec.DecodeError, ValueError, TypeError, KeyError):
-                    return problem(400, "bad_body", "请求内容不对:需要一个 JSON 对象", "the body is wrong: a JSON object is needed")
+                    return problem(
+                        400, "bad_body", "请求内容不对:需要一个 JSON 对象", "the body is wrong: a JSON object is needed"
+                    )
 
             return Route(path, run, methods=[method])
 

@@ -63,7 +63,9 @@ class TwinDoor(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         method = self._parser.get_method().decode()
-        heard = Heard(method, self._target.decode("latin-1"), tuple(self._headers), bytes(self._body), self._clock.now_ms())
+        heard = Heard(
+            method, self._target.decode("latin-1"), tuple(self._headers), bytes(self._body), self._clock.now_ms()
+        )
         keep = self._parser.should_keep_alive()
         self._target, self._headers, self._body = b"", [], bytearray()
         said = self._twin.handle(heard)

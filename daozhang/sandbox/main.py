@@ -59,7 +59,9 @@ class Pusher:
         status, body = None, b""
         async with self._room:
             try:
-                async with self._session.post(push.url, data=push.body, headers=dict(push.headers), allow_redirects=False) as reply:
+                async with self._session.post(
+                    push.url, data=push.body, headers=dict(push.headers), allow_redirects=False
+                ) as reply:
                     status, body = reply.status, await reply.content.read(1024)
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 pass  # the schedule of repeats takes care of it
@@ -91,7 +93,9 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     urls = {"alipay": f"http://{host}:{base_port + 1}"}
     pusher = Pusher(list(twins.values()), clock)
     control = Control(twins, urls, clock, keys.control_token(folder), pusher.settle)
-    config = uvicorn.Config(control.app(), host=host, port=base_port + 7, log_level="warning", lifespan="off", http="httptools")
+    config = uvicorn.Config(
+        control.app(), host=host, port=base_port + 7, log_level="warning", lifespan="off", http="httptools"
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     door = await open_door(twin, clock, host, base_port + 1)

@@ -81,7 +81,10 @@ class SimStore:
         state = before.state if before else State.CREATED
         must(after.state is state or after.state in FOLLOWS[state], f"{state} is never followed by {after.state}")
         must(0 <= after.refunding_fen + after.refunded_fen <= after.captured_fen, "no more goes back than came in")
-        must(after.captured_fen == 0 or after.state in RECEIVED or after.state is State.SURPLUS, "captured means received")
+        must(
+            after.captured_fen == 0 or after.state in RECEIVED or after.state is State.SURPLUS,
+            "captured means received",
+        )
 
     def _write(self, change: Change, stored: Payment) -> None:
         numbers = {line.n for line in self.evidence_[stored.id]}
@@ -125,7 +128,9 @@ class SimStore:
 
     async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
         await self._pause()
-        mine = [p for p in self.payments_.values() if (p.merchant, p.merchant_order_no) == (merchant, merchant_order_no)]
+        mine = [
+            p for p in self.payments_.values() if (p.merchant, p.merchant_order_no) == (merchant, merchant_order_no)
+        ]
         return sorted(mine, key=lambda p: p.id, reverse=True)
 
     async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
@@ -186,7 +191,9 @@ class SimStore:
         return found if found is not None and found.merchant == merchant else None
 
     async def shops(self, merchant: str, cursor: str, limit: int) -> Page:
-        return _page(sorted((s for s in self._shops.values() if s.merchant == merchant), key=lambda s: s.id), cursor, limit)
+        return _page(
+            sorted((s for s in self._shops.values() if s.merchant == merchant), key=lambda s: s.id), cursor, limit
+        )
 
     async def add_till(self, till: Till) -> None:
         self._tills[till.id] = till
@@ -196,7 +203,9 @@ class SimStore:
         return found if found is not None and found.merchant == merchant else None
 
     async def tills(self, merchant: str, cursor: str, limit: int) -> Page:
-        return _page(sorted((t for t in self._tills.values() if t.merchant == merchant), key=lambda t: t.id), cursor, limit)
+        return _page(
+            sorted((t for t in self._tills.values() if t.merchant == merchant), key=lambda t: t.id), cursor, limit
+        )
 
     async def add_key(self, key: ApiKey) -> None:
         self._api_keys[key.id] = key
@@ -244,7 +253,9 @@ class SimStore:
         return _page(sorted(rows, key=lambda p: p.id, reverse=True), cursor, limit, falling=True)
 
     async def unresolved(self, merchant: str, *, till: str = "", limit: int = 50) -> list[Payment]:
-        rows = [p for p in self.payments_.values() if p.merchant == merchant and p.state in OPEN and till in ("", p.till)]
+        rows = [
+            p for p in self.payments_.values() if p.merchant == merchant and p.state in OPEN and till in ("", p.till)
+        ]
         return sorted(rows, key=lambda p: p.id)[:limit]
 
     async def lookup(

@@ -53,7 +53,9 @@ class Ticket:
 class Lane:
     """One queue, one connection, one batch at a time."""
 
-    def __init__(self, pool: asyncpg.Pool, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]
+    ) -> None:
         self._pool = pool
         self._find = find  # the stored version of a payment, 0 when there is none
         self._other = other  # the id of the attempt that holds a change's sale
@@ -185,7 +187,9 @@ def _fail(ticket: Ticket, fault: Exception) -> None:
 class Batcher:
     """As many lanes as given; a merchant's bucket chooses the lane, so that its hot balances stay in one."""
 
-    def __init__(self, pool: asyncpg.Pool, lanes: int, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, lanes: int, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]
+    ) -> None:
         self._lanes = [Lane(pool, find, other) for _ in range(lanes)]
 
     async def apply(self, change: Change) -> None:

@@ -40,7 +40,9 @@ class PgDirectory:
 
     async def merchant(self, merchant_id: str) -> Merchant | None:
         row = await self._pool.fetchrow(
-            f"select {_MERCHANT} from merchant where bucket = $1 and id = $2", bucket_of_merchant(merchant_id), merchant_id
+            f"select {_MERCHANT} from merchant where bucket = $1 and id = $2",
+            bucket_of_merchant(merchant_id),
+            merchant_id,
         )
         return Merchant(**row) if row else None
 

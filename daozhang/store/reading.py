@@ -119,7 +119,9 @@ class PgReading:
     async def alarms(self, *, cursor: str = "", limit: int = 50) -> Page:
         before = int(cursor) if cursor.isdigit() else 1 << 60
         rows = await self._pool.fetch(
-            "select seq, kind, subject, at_ms, detail from alarm where seq < $1 order by seq desc limit $2", before, limit + 1
+            "select seq, kind, subject, at_ms, detail from alarm where seq < $1 order by seq desc limit $2",
+            before,
+            limit + 1,
         )
         found = [{**row, "detail": msgspec.json.decode(row["detail"])} for row in rows]
         more = len(found) > limit

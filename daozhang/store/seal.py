@@ -46,7 +46,9 @@ def open_or_create_master_key(path: str | Path, may_create: bool) -> Seal:
     path = Path(path)
     if not path.exists():
         if not may_create:
-            raise BadMasterKey(f"{path} does not exist: live mode needs a master key of your own (64 hex digits, mode 0600)")
+            raise BadMasterKey(
+                f"{path} does not exist: live mode needs a master key of your own (64 hex digits, mode 0600)"
+            )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:

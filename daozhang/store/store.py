@@ -124,7 +124,9 @@ class PgStore(PgDirectory, PgReading):
 
     async def evidence(self, payment_id: str) -> list[Evidence]:
         rows = await self._pool.fetch(
-            f"select {EVIDENCE} from evidence where bucket = $1 and payment = $2 order by n", _bucket(payment_id), payment_id
+            f"select {EVIDENCE} from evidence where bucket = $1 and payment = $2 order by n",
+            _bucket(payment_id),
+            payment_id,
         )
         return [evidence_of(row) for row in rows]
 
@@ -151,7 +153,9 @@ class PgStore(PgDirectory, PgReading):
 
     async def refunds_of(self, payment_id: str) -> list[Refund]:
         rows = await self._pool.fetch(
-            f"select {REFUND} from refund where bucket = $1 and payment = $2 order by id", _bucket(payment_id), payment_id
+            f"select {REFUND} from refund where bucket = $1 and payment = $2 order by id",
+            _bucket(payment_id),
+            payment_id,
         )
         return [refund_of(row) for row in rows]
 

@@ -16,7 +16,8 @@ def test_fen_survive_the_way_through_yuan(fen: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".5", "1.", "1.005", "1e2", "-0.01", "+1", "０．０１", "1,000", " 1", "1 ", "0x1", "NaN", "00.1", "1.2.3"]
+    "text",
+    ["", ".5", "1.", "1.005", "1e2", "-0.01", "+1", "０．０１", "1,000", " 1", "1 ", "0x1", "NaN", "00.1", "1.2.3"],
 )
 def test_an_amount_that_is_not_exact_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="yuan"):
@@ -61,7 +62,9 @@ def test_ulids_sort_by_time(at_ms: int, one: bytes, two: bytes) -> None:
     assert ids.ulid(at_ms, one, 255) < ids.ulid(at_ms + 1, two, 0)
 
 
-@pytest.mark.parametrize("text", ["", "DZ", "DZ123", "XX01JD8000000000000000000000", "DZ01JD800000000000000000000I", "DZ" + "Z" * 26])
+@pytest.mark.parametrize(
+    "text", ["", "DZ", "DZ123", "XX01JD8000000000000000000000", "DZ01JD800000000000000000000I", "DZ" + "Z" * 26]
+)
 def test_a_foreign_number_is_nobody(text: str) -> None:
     assert ids.payment_of(text) is None
 

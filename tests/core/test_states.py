@@ -93,4 +93,4 @@ def test_refund_states_are_closed() -> None:
     assert set(refund.FOLLOWS) == set(refund.RefundState)
     ends = {state for state, following in refund.FOLLOWS.items() if not following}
     assert ends == {refund.RefundState.SUCCEEDED, refund.RefundState.FAILED}
-    assert refund.UNDER_WAY == set(refund.RefundState) - ends
+    assert set(refund.RefundState) - ends == refund.UNDER_WAY

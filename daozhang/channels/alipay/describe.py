@@ -95,7 +95,9 @@ def _form(text: str) -> dict[str, Any] | None:
         return None
     notify = "notify_type" in fields
     biz = _json_object(fields.pop("biz_content", ""))
-    code, row = verdict.look_up("notify", fields.get("trade_status", "")) if notify else ("", verdict.look_up("", "")[1])
+    code, row = (
+        verdict.look_up("notify", fields.get("trade_status", "")) if notify else ("", verdict.look_up("", "")[1])
+    )
     return {
         "wire": "alipay.v2",
         "what": "notify" if notify else fields["method"],

@@ -134,7 +134,9 @@ def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
     if exchange.fault is not None:
         never = isinstance(exchange.fault, NotSent)
         return Finding(
-            Proves.NOT_SENT if never else Proves.NOTHING, exchange.fault.code, hint="us.egress" if never else "info.reply_lost"
+            Proves.NOT_SENT if never else Proves.NOTHING,
+            exchange.fault.code,
+            hint="us.egress" if never else "info.reply_lost",
         )
     if exchange.status != 200:
         hint = "platform.maintenance" if exchange.status == 503 else "platform.degraded"

@@ -226,7 +226,9 @@ def test_any_changed_byte_of_the_notify_is_refused() -> None:
             changed += 1
         for place in range(len(key)):
             letter = "z" if key[place] != "z" else "y"
-            renamed = {(key[:place] + letter + key[place + 1 :] if name == key else name): v for name, v in fields.items()}
+            renamed = {
+                (key[:place] + letter + key[place + 1 :] if name == key else name): v for name, v in fields.items()
+            }
             try:
                 judged = heard(renamed)
             except wire.BadNotify:
@@ -265,7 +267,9 @@ def test_sandbox_and_live_never_meet(livemode: bool, gateway: str) -> None:
 
 def test_keys_are_taken_with_and_without_pem_lines() -> None:
     bare = "".join(line for line in APP_KEY.splitlines() if "-----" not in line)
-    bare1 = "".join(line for line in (KEYS / "alipay_app_private_pkcs1.pem").read_text().splitlines() if "-----" not in line)
+    bare1 = "".join(
+        line for line in (KEYS / "alipay_app_private_pkcs1.pem").read_text().splitlines() if "-----" not in line
+    )
     message = b"money"
     signatures = {signer(text, "k", True).sign(message) for text in (APP_KEY, bare, bare1)}
     assert len(signatures) == 1
@@ -273,7 +277,9 @@ def test_keys_are_taken_with_and_without_pem_lines() -> None:
     assert verifier(public, "k", True).verify(message, signatures.pop())
 
 
-@pytest.mark.parametrize("text", ["", "x", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----", "simulated:s"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----", "simulated:s"]
+)
 def test_a_key_that_cannot_be_used_is_named_without_its_content(text: str) -> None:
     with pytest.raises(BadKey, match="app_private_key") as bad:
         signer(text, "app_private_key", True)

@@ -89,7 +89,12 @@ class AlipayTwin:
         return self._spoilt(let.method, reply, mode)
 
     def _carry_out(self, op: str, biz: dict[str, Any], notify_url: str, now: int, mode: str) -> dict[str, Any]:
-        error = {"code": "20000", "msg": "Service Currently Unavailable", "sub_code": "aop.ACQ.SYSTEM_ERROR", "sub_msg": "系统异常"}
+        error = {
+            "code": "20000",
+            "msg": "Service Currently Unavailable",
+            "sub_code": "aop.ACQ.SYSTEM_ERROR",
+            "sub_msg": "系统异常",
+        }
         special = {
             "system_error_clean": error,
             "rate_limit": {"code": "40005", "msg": "Call Limited", "sub_code": "isv.app-call-limited", "sub_msg": "应用调用次数超限"},
@@ -104,7 +109,12 @@ class AlipayTwin:
         try:
             reply = self._business(op, biz, notify_url, now, "typing" if mode == "typing_forever" else "")
         except Failed as failed:
-            reply = {"code": failed.code, "msg": "Business Failed", "sub_code": failed.sub_code, "sub_msg": failed.sub_msg}
+            reply = {
+                "code": failed.code,
+                "msg": "Business Failed",
+                "sub_code": failed.sub_code,
+                "sub_msg": failed.sub_msg,
+            }
         if mode == "system_error_charged":
             return error
         if mode == "success_after_cancel" and reply["code"] == "10000":
@@ -182,7 +192,9 @@ class AlipayTwin:
     def _log(self, method: str, order: str, now: int, mode: str) -> None:
         moment = _EPOCH + timedelta(milliseconds=now)
         at = f"{moment:%Y-%m-%dT%H:%M:%S}.{now % 1000:03d}Z"
-        self._journal.asked({"at": at, "at_ms": now, "method": method, "out_trade_no": order, **({"fault": mode} if mode else {})})
+        self._journal.asked(
+            {"at": at, "at_ms": now, "method": method, "out_trade_no": order, **({"fault": mode} if mode else {})}
+        )
 
     # -- time ------------------------------------------------------------------------------------------------------------------
 
@@ -267,11 +279,17 @@ class AlipayTwin:
         return [{"name": name, "zh": it.zh, "en": it.en} for name, it in phones.BEHAVIOURS.items()]
 
     def modes(self) -> list[dict[str, str]]:
-        return [{"name": name, "says": f"{it.zh} / {it.en}", "zh": it.zh, "en": it.en} for name, it in faults.MODES.items()]
+        return [
+            {"name": name, "says": f"{it.zh} / {it.en}", "zh": it.zh, "en": it.en} for name, it in faults.MODES.items()
+        ]
 
     def chaos(self, mode: str, now_ms: int, share: float = 1.0, for_ms: int = 0, op: str = "", order: str = "") -> None:
         if mode not in faults.MODES:
-            raise Refused("unknown_mode", f"没有叫 {mode} 的故障:用 daozhang chaos list 查看", f"no fault is called {mode}: see daozhang chaos list")
+            raise Refused(
+                "unknown_mode",
+                f"没有叫 {mode} 的故障:用 daozhang chaos list 查看",
+                f"no fault is called {mode}: see daozhang chaos list",
+            )
         if not 0 < share <= 1:
             raise Refused("bad_share", "share 应大于0且不超过1", "share is above 0 and at most 1")
         self._chaos = [chaos for chaos in self._chaos if (chaos.mode, chaos.order) != (mode, order)]
@@ -290,7 +308,9 @@ class AlipayTwin:
         elif name == "seller_balance_fen" and (value is None or isinstance(value, int)):
             self._journal.seller_balance_fen = value
         else:
-            raise Refused("unknown_control", f"没有叫 {name} 的开关,或取值不对", f"no such control, or a bad value: {name}")
+            raise Refused(
+                "unknown_control", f"没有叫 {name} 的开关,或取值不对", f"no such control, or a bad value: {name}"
+            )
 
     def replay(self, record: dict[str, Any]) -> None:
         self._journal.replay(record)
@@ -333,5 +353,3 @@ def _known_behaviour(name: str) -> None:
     if name not in phones.BEHAVIOURS:
         raise Refused("unknown_behaviour", f"没有叫 {name} 的付款行为:用 daozhang sandbox behaviours 查看",
                       f"no payer behaves like {name}: see daozhang sandbox behaviours")  # fmt: skip
-
-

@@ -68,5 +68,8 @@ class Chaos:
     def concerns(self, op: str, order: str, now_ms: int, draw: float) -> bool:
         ops = self.op or MODES[self.mode].ops
         return (
-            now_ms < self.until_ms and (not ops or op in ops.split()) and self.order in ("", order) and draw < self.share
+            now_ms < self.until_ms
+            and (not ops or op in ops.split())
+            and self.order in ("", order)
+            and draw < self.share
         )

@@ -124,7 +124,9 @@ def _merged(target: str, content_type: str, body: bytes) -> tuple[dict[str, str]
     if charset not in ("utf-8", "gb18030"):
         raise Turned("40002", "isv.invalid-charset", "字符集错误")
     try:
-        pairs = parse_qsl("&".join("=".join(part) for part in raw), keep_blank_values=True, encoding=charset, errors="strict")
+        pairs = parse_qsl(
+            "&".join("=".join(part) for part in raw), keep_blank_values=True, encoding=charset, errors="strict"
+        )
     except ValueError:
         raise Turned("40002", "isv.invalid-charset", "字符集错误") from None
     return dict(pairs), charset

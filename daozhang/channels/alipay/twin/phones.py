@@ -17,7 +17,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "pays": Behaviour("马上付成功(超过1000元要输密码)", "pays at once (over 1000 yuan a password is asked)"),
     "types_password": Behaviour("8秒后输对密码", "types the right password after 8 s", "typing", 8_000, "pay"),
     "types_slowly": Behaviour("25秒后输对密码", "types the right password after 25 s", "typing", 25_000, "pay"),
-    "mistypes_then_pays": Behaviour("先输错,15秒后输对", "mistypes, then the right one after 15 s", "typing", 15_000, "pay"),
+    "mistypes_then_pays": Behaviour(
+        "先输错,15秒后输对", "mistypes, then the right one after 15 s", "typing", 15_000, "pay"
+    ),
     "pays_at_deadline": Behaviour("第59秒才付", "pays at second 59", "typing", 59_000, "pay"),
     "wrong_password": Behaviour("一直输错密码", "never finds the right password", "typing"),
     "hesitates": Behaviour("一直犹豫,不付也不取消", "hesitates, neither pays nor cancels", "typing"),

@@ -186,7 +186,9 @@ class Trades:
         if after.returned_fen == after.captured_fen:
             after = replace(after, state="TRADE_CLOSED", closed_ms=now)
         self._books.put("order", after)
-        self.notify(after, now, {"refund_fee": yuan(after.returned_fen), "gmt_refund": beijing(now), "out_biz_no": request})
+        self.notify(
+            after, now, {"refund_fee": yuan(after.returned_fen), "gmt_refund": beijing(now), "out_biz_no": request}
+        )
         return {**told, "fund_change": "Y", "refund_fee": yuan(after.returned_fen), "send_back_fee": yuan(amount)}
 
     def refund_query(self, biz: Mapping[str, Any], now: int) -> Reply:

@@ -1,0 +1,169 @@
+"""The sandbox: payers, books, faults, and the clock."""
+
+import re
+import sys
+from typing import Any
+
+import click
+
+from daozhang.cli.link import Link, Sandbox
+from daozhang.cli.say import Oops, Talk, verb
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds(text: str) -> float:
+    """``30s``, ``5m``, ``1h``, ``1d``. Raises Oops."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not found:
+        raise Oops(f"{text} 不是时长:写成 30s、5m、1h、1d", f"{text} is no span: write 30s, 5m, 1h or 1d", code=2)
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@click.group()
+def sandbox() -> None:
+    """沙箱:付款人、账本、凭据 / payers, books, credentials"""
+
+
+@sandbox.command("up")
+@click.option("--base-port", type=int, default=7800)
+@verb
+def sandbox_up(talk: Talk, base_port: int) -> None:
+    """只启动沙箱 / the twins alone"""
+    import asyncio
+
+    from daozhang.sandbox.main import run
+
+    asyncio.run(run(talk.data, base_port))
+
+
+@sandbox.command()
+@verb
+def credentials(talk: Talk) -> None:
+    """任何 SDK 需要的凭据 / what any SDK needs"""
+    told = Sandbox(talk.data).call("GET", "/credentials")
+    talk.document(told)
+    for channel, values in told.items():
+        talk.show(channel)
+        for name, value in values.items():
+            talk.show(f"  {name}: {value}")
+
+
+@sandbox.command()
+@click.option("--wallet", "--channel", "wallet", default="alipay")
+@click.option("--behaviour", default="pays")
+@verb
+def code(talk: Talk, wallet: str, behaviour: str) -> None:
+    """一个付款码 / a payment code"""
+    told = Sandbox(talk.data).call("POST", "/code", {"wallet": wallet, "behaviour": behaviour})
+    talk.document(told)
+    talk.show(told["code"])
+
+
+@sandbox.command()
+@verb
+def behaviours(talk: Talk) -> None:
+    """付款人会怎么做 / what payers can do"""
+    told = Sandbox(talk.data).call("GET", "/behaviours")
+    talk.document(told)
+    for channel, rows in told.items():
+        for row in rows:
+            talk.show(f"{channel}  {row['name']:20} {talk.word(row)}")
+
+
+@sandbox.command()
+@click.argument("qr")
+@click.option("--behaviour", default="pays")
+@click.option("--wallet", "--channel", "wallet", default="alipay")
+@verb
+def scan(talk: Talk, qr: str, behaviour: str, wallet: str) -> None:
+    """像付款人一样扫码 / scan a QR as a payer would"""
+    told = Sandbox(talk.data).call("POST", "/scan", {"qr": qr, "behaviour": behaviour, "wallet": wallet})
+    talk.document(told)
+    talk.show(f"{told['out_trade_no']}  {told['state']}")
+
+
+@sandbox.command()
+@click.option("--channel", "--wallet", "channel", default="alipay")
+@verb
+def books(talk: Talk, channel: str) -> None:
+    """渠道自己的账本 / the channel's own books"""
+    told = Sandbox(talk.data).call("GET", f"/books?channel={channel}")
+    talk.document(told)
+    for row in told["orders"]:
+        talk.show(
+            f"{row['out_trade_no']}  {row['amount_fen']:>8}  +{row['captured_fen']} -{row['returned_fen']}  {row['state']}"
+        )
+
+
+@click.group()
+def chaos() -> None:
+    """故障(只在沙箱)/ faults, in the sandbox only"""
+
+
+@chaos.command("channel")
+@click.argument("name")
+@click.option("--mode", required=True)
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="占比 / share of requests")
+@click.option("--for", "span", default=None, help="多久,如 30s / how long, such as 30s")
+@click.option("--op", default="", help="pay query cancel close refund notify")
+@click.option("--order", default="", help="只对这个单号 / only this out_trade_no")
+@verb
+def chaos_channel(talk: Talk, name: str, mode: str, share: float, span: str | None, op: str, order: str) -> None:
+    """让渠道出故障 / make a channel fail"""
+    body = {
+        "channel": name,
+        "mode": mode,
+        "share": share,
+        "for_s": seconds(span) if span else 0,
+        "op": op,
+        "order": order,
+    }
+    told = Sandbox(talk.data).call("POST", "/chaos", body)
+    talk.document(told)
+    talk.show(talk.pick("故障已打开:", "on: ") + ", ".join(row["mode"] for row in told["on"]))
+
+
+@chaos.command("list")
+@verb
+def chaos_list(talk: Talk) -> None:
+    """有哪些故障 / all faults"""
+    told = Sandbox(talk.data).call("GET", "/chaos")
+    talk.document({"modes": told["modes"], "on": told["on"]})
+    for row in told["modes"]:
+        talk.show(f"{row['name']:22} {talk.word(row)}")
+
+
+@chaos.command("off")
+@verb
+def chaos_off(talk: Talk) -> None:
+    """全部恢复 / everything well again"""
+    told = Sandbox(talk.data).call("DELETE", "/chaos")
+    talk.document(told)
+    talk.show(talk.pick("已恢复", "well again"))
+
+
+@click.group()
+def clock() -> None:
+    """沙箱时钟(只能往前)/ the sandbox's clock, forward only"""
+
+
+@clock.command("now")
+@verb
+def clock_now(talk: Talk) -> None:
+    """现在几点 / the time"""
+    told: dict[str, Any] = Sandbox(talk.data).call("GET", "/clock")
+    talk.document(told)
+    talk.show(told["now"])
+
+
+@clock.command("advance")
+@click.argument("span")
+@verb
+def clock_advance(talk: Talk, span: str) -> None:
+    """拨快,逐个停在到期处 / forward, stopping at whatever is due"""
+    talk.say("正在拨快时钟,逐个处理到期事项…", "moving the clock, one due time after another…")
+    told = Link(talk.data).must("POST", "/sandbox/clock/advance", {"seconds": seconds(span)}, timeout=600)
+    talk.document(told)
+    talk.show(told["now"])
+    sys.exit(0)
