@@ -41,7 +41,8 @@ def no_repeat(used: KeyUsed, key: Key) -> None:
     """Raises Problem unless the key was used for this very request."""
     if used.fingerprint != key.fingerprint:
         name = "refund" if used.made.startswith("rfd_") else "payment"
-        raise Problem("idempotency_key_reused", **{name: used.made})
+        made: dict[str, Any] = {name: used.made}
+        raise Problem("idempotency_key_reused", **made)
 
 
 class Payments:

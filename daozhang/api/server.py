@@ -20,7 +20,7 @@ MOST_CONNECTIONS = 8_192
 class GuardedProtocol(HttpToolsProtocol):
     """A connection that must have said its whole head, and then its whole body, in time and within size."""
 
-    def connection_made(self, transport: Any) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._head_bytes = 0
         self._body_bytes = 0

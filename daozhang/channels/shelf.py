@@ -26,6 +26,11 @@ class Channel:
     def wire(self) -> Wire:
         return self._module("wire")
 
+    @property
+    def twin(self) -> Any:
+        """The package or module with the channel's other side: ``PORT``, ``new_keys``, ``make``."""
+        return self._module("twin")
+
     @cached_property
     def manners(self) -> Manners:
         return Manners.of(self.manifest["manners"])

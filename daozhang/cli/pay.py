@@ -89,7 +89,8 @@ def follow(talk: Talk, link: Link, told: dict[str, Any], wait_s: float) -> dict[
     end = time.monotonic() + wait_s
     shown_qr = bool(told["method"].get("qr"))
     while told["verdict"] not in ("paid", "not_paid", "returned") and time.monotonic() < end:
-        for told in link.stream(f"/payments/{told['id']}/stream"):
+        for line in link.stream(f"/payments/{told['id']}/stream"):
+            told = line
             if told["method"].get("qr") and not shown_qr:
                 shown_qr = True
                 _show_qr(talk, told)
@@ -118,7 +119,7 @@ def show_payment(talk: Talk, told: dict[str, Any]) -> None:
     for at, line in enumerate(told.get("evidence", []), 1):
         if line["kind"] != "asked":
             decides = talk.pick("  ← 据此", "  ← decides") if line["id"] == told["decided_by"] else ""
-            what = " ".join(part for part in (line["op"], line["proves"], line["code"]) if part)
+            what = " ".join(part for part in (line["op"] or line["kind"], line["proves"], line["code"]) if part)
             talk.show(f"  E{at} {line['at'][11:23]} {line['who']:8} {what}{decides}")
     talk.show(talk.pick("  收银员:", "  cashier: ") + talk.word(told["next_step"]["cashier"]))
 

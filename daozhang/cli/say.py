@@ -17,10 +17,8 @@ WHY_PROVEN, WHY_LIKELY, WHY_UNKNOWN = 0, 3, 4
 _MARK = {"paid": "✓", "not_paid": "✗", "returned": "↩", "checking": "!", "waiting_customer": "…", "later": "?"}
 
 
-class Oops(click.ClickException):
+class Oops(Exception):
     """What, why, how to mend it; ``problem`` is what --json prints."""
-
-    exit_code = 1
 
     def __init__(self, zh: str, en: str, problem: dict[str, Any] | None = None, code: int = 1) -> None:
         super().__init__(en)

@@ -24,7 +24,9 @@ class TwinDoor(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._target, self._headers, self._body = b"", [], bytearray()
+        self._target = b""
+        self._headers: list[tuple[str, str]] = []
+        self._body = bytearray()
 
     # -- asyncio ---------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ from typing import Any
 import aiohttp
 import uvicorn
 
-from daozhang.channels.alipay.twin.alipay import AlipayTwin
-from daozhang.channels.alipay.twin.gate import RsaKeys
+from daozhang.channels.shelf import Shelf
 from daozhang.channels.twin import Push, Twin
 from daozhang.ports.clock import SandboxClock
 from daozhang.sandbox import keys
@@ -71,26 +70,27 @@ class Pusher:
         await self._session.close()
 
 
-def alipay(folder: Path) -> AlipayTwin:
-    """The Alipay twin of a data folder, with its earlier books."""
-    held = keys.of_folder(folder)
-    journal = Journal(folder / "alipay.journal")
-    pems = {"app_private_key_pkcs1": held["app"]["pkcs1"], "app_private_key_pkcs8": held["app"]["pkcs8"],
-            "alipay_public_key": held["channel"]["public"]}  # fmt: skip
-    twin = AlipayTwin(held["app_id"], held["seller_id"], RsaKeys(held["channel"]["pkcs8"], held["app"]["public"]),
-                      os.urandom, journal.append, pems=pems)  # fmt: skip
-    for record in journal.records():
-        twin.replay(record)
-    return twin
+def twins_of(folder: Path) -> tuple[dict[str, Twin], dict[str, int]]:
+    """Every channel's twin with its earlier books, found by looking, and its place after the base port."""
+    twins: dict[str, Twin] = {}
+    places: dict[str, int] = {}
+    for channel in Shelf.look():
+        module = channel.twin
+        held = keys.of_folder(folder, channel.name, lambda module=module: module.new_keys(os.urandom))  # type: ignore[misc]
+        journal = Journal(folder / f"{channel.name}.journal")
+        twin = module.make(held, os.urandom, journal.append)
+        for record in journal.records():
+            twin.replay(record)
+        twins[channel.name], places[channel.name] = twin, module.PORT
+    return twins, places
 
 
 async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     """Serve until SIGTERM."""
     folder = data / "sandbox"
     clock = SandboxClock(data / "clock.offset")
-    twin = alipay(folder)
-    twins: dict[str, Twin] = {"alipay": twin}
-    urls = {"alipay": f"http://{host}:{base_port + 1}"}
+    twins, places = twins_of(folder)
+    urls = {name: f"http://{host}:{base_port + place}" for name, place in places.items()}
     pusher = Pusher(list(twins.values()), clock)
     control = Control(twins, urls, clock, keys.control_token(folder), pusher.settle)
     config = uvicorn.Config(
@@ -98,7 +98,7 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    door = await open_door(twin, clock, host, base_port + 1)
+    doors = [await open_door(twin, clock, host, base_port + places[name]) for name, twin in twins.items()]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,7 +111,8 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     print("ready", flush=True)
     await stop.wait()
     server.should_exit = True
-    door.close()
+    for door in doors:
+        door.close()
     work[0].cancel()
     await asyncio.gather(*work, return_exceptions=True)
     await pusher.close()

@@ -62,7 +62,7 @@ class PgStore(PgDirectory, PgReading):
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:
         self._real_pool = pool
-        self._pool = _Patient(pool)  # type: ignore[assignment]
+        self._pool = _Patient(pool)
         self._seal = seal
         self._dsn = dsn
         self._batcher = Batcher(pool, lanes, self._version, self._holder)

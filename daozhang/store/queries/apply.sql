@@ -1,13 +1,36 @@
 -- One phase of many payments in one transaction (see core/ports.py: Change). Outcomes of single rows (conflict, sale
--- taken, key used) never abort the others; anything unexpected aborts the batch, and the caller then tries row by row.
+-- taken, key used) never abort the others; anything unexpected aborts the batch, and the caller then tries smaller ones.
 -- A row's payment is locked by its version: whoever read an older one changes nothing.
-create or replace function dz_apply(p_changes jsonb)
-returns table (i bigint, outcome text, detail text, fingerprint text) language plpgsql as $$
+--
+-- A lane numbers its batches. Sent again after a broken connection, a batch that was committed answers what it answered
+-- then, and one that is still being committed is waited for: the lane's row is locked by it. So each batch is applied
+-- exactly once, and one that was overtaken by a later number never.
+--
+-- Every look-up is a lateral one through a key: with plans kept for ever, a scan chosen while a table was small
+-- would be paid for by every payment after it.
+drop function if exists dz_apply(jsonb);
+create or replace function dz_apply(p_lane uuid, p_turn bigint, p_changes jsonb) returns jsonb
+language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
 #variable_conflict use_column
 declare
+    last_turn bigint;
+    done jsonb;
     woken text;
 begin
-    return query
+    select l.turn, l.outcomes into last_turn, done from lane l where l.lane = p_lane for update;
+    if not found then
+        insert into lane (lane, turn, outcomes) values (p_lane, 0, '[]') on conflict do nothing;
+        select l.turn, l.outcomes into last_turn, done from lane l where l.lane = p_lane for update;
+    end if;
+    if last_turn = p_turn then
+        return done;
+    elsif last_turn > p_turn then
+        raise exception 'batch % was overtaken by %', p_turn, last_turn using errcode = 'serialization_failure';
+    end if;
+
     with given as materialized (
         select e.ordinality as i, e.value as change, p.*
         from jsonb_array_elements(p_changes) with ordinality as e,
@@ -25,15 +48,21 @@ begin
     ),
     used as (
         select g.i, k.made, k.fingerprint
-        from given g join idempotency k
-            on k.bucket = g.bucket and k.merchant = g.merchant and k.key = g.change #>> '{key,key}'
+        from given g cross join lateral (
+            select d.made, d.fingerprint from idempotency d
+            where d.bucket = g.bucket and d.merchant = g.merchant and d.key = g.change #>> '{key,key}'
+            limit 1
+        ) k
+        where g.change -> 'key' <> 'null'::jsonb
     ),
     -- A refund moves only from the version that was read, together with its payment.
     moved as (
         select g.i
-        from given g left join refund r on r.bucket = g.bucket and r.id = g.change #>> '{refund,id}'
+        from given g left join lateral (
+            select f.version, f.payment from refund f where f.bucket = g.bucket and f.id = g.change #>> '{refund,id}' limit 1
+        ) r on true
         where g.change -> 'refund' <> 'null'::jsonb
-            and coalesce(r.version, 0) <> (g.change #>> '{refund,version}')::integer
+            and (coalesce(r.version, 0) <> (g.change #>> '{refund,version}')::integer or r.payment <> g.id)
     ),
     open_rows as materialized (
         select g.* from given g
@@ -92,7 +121,7 @@ begin
             id, bucket, merchant, payment, amount_fen, kind, reason, created_ms, not_before_ms, state, version,
             tries, out, last_ask_ms, queried, refused_then, fee_back_fen, decided_ms, failure)
         select
-            r.id, r.bucket, r.merchant, r.payment, r.amount_fen, r.kind, r.reason, r.created_ms,
+            r.id, w.bucket, w.merchant, w.id, r.amount_fen, r.kind, r.reason, r.created_ms,
             r.not_before_ms, r.state, r.version + 1, r.tries, r.out, r.last_ask_ms, r.queried, r.refused_then,
             r.fee_back_fen, r.decided_ms, r.failure
         from written w, jsonb_to_record(w.change -> 'refund') as r(
@@ -109,7 +138,7 @@ begin
     ),
     posted as materialized (
         select w.bucket, w.id, w.merchant, w.i, t.ordinality, t.value,
-            coalesce(nullif(greatest(w.decided_ms, w.last_answer_ms, w.asked_ms), 0), w.created_ms) as at_ms
+            coalesce(w.change #>> '{evidence,-1,at_ms}', w.change #>> '{events,-1,at_ms}')::bigint as at_ms
         from written w, jsonb_array_elements(w.change -> 'transfers') with ordinality as t
     ),
     postings as (
@@ -158,22 +187,21 @@ begin
     cleared_timers as (
         delete from timer t using due d where d.run_at_ms = 0 and t.bucket = d.bucket and t.subject = d.subject
     )
-    select g.i,
-        case
-            when u.i is not null then 'key_used'
-            when w.i is not null then 'ok'
-            when g.version > 0 or m.i is not null then 'conflict'
-            else 'not_new'
-        end,
-        u.made, u.fingerprint
+    select
+        coalesce(jsonb_agg(jsonb_build_array(
+            g.i, case when u.i is not null then 'key_used' when g.version > 0 or m.i is not null then 'conflict'
+                else 'not_new' end, u.made, u.fingerprint)) filter (where w.i is null), '[]'),
+        string_agg(w.id, ' ') filter (where (w.change ->> 'wake')::boolean)
+    into done, woken
     from given g
         left join used u on u.i = g.i
         left join moved m on m.i = g.i
         left join written w on w.i = g.i;
 
-    select string_agg(e -> 'payment' ->> 'id', ' ') into woken
-    from jsonb_array_elements(p_changes) as e where (e ->> 'wake')::boolean;
+    update lane l set turn = p_turn, outcomes = done, seen = clock_timestamp() -- lease
+    where l.lane = p_lane;
     if woken is not null then
         perform pg_notify('dz_payment', woken);
     end if;
+    return done;
 end $$;

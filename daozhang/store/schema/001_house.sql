@@ -295,6 +295,15 @@ create table idempotency (
     primary key (bucket, merchant, key)
 );
 
+-- What each writer's lane committed last, so that a batch sent again after a broken connection is applied exactly once
+-- (P11). One row per lane of each process; rows of processes long gone are swept away.
+create table lane (
+    lane uuid primary key,
+    turn bigint not null,
+    outcomes jsonb not null,
+    seen timestamptz not null default clock_timestamp() -- lease
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+
 -- What contradicts us: forged notifies, wrong amounts. Kept until a person has seen it.
 create table alarm (
     seq bigint generated always as identity primary key,

@@ -1,1 +1,45 @@
 """Alipay's other side, written from the documents. It never looks at our side of the wire."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from daozhang.channels.alipay.twin.alipay import AlipayTwin
+from daozhang.channels.alipay.twin.gate import RsaKeys
+
+PORT = 1  # its place after the base port
+
+
+def new_keys(rand: Callable[[int], bytes]) -> dict[str, Any]:
+    """What one sandbox keeps for ever: both key pairs and the ids, worth nothing elsewhere."""
+    number = int.from_bytes(rand(6), "big")
+    return {
+        "app": _pair(),
+        "channel": _pair(),
+        "app_id": f"2021{number % 10**12:012d}",
+        "seller_id": f"2088{number // 7 % 10**12:012d}",
+    }
+
+
+def make(held: dict[str, Any], rand: Callable[[int], bytes], append: Callable[[dict[str, Any]], None]) -> AlipayTwin:
+    """The twin over the keys that were kept."""
+    pems = {
+        "app_private_key_pkcs1": held["app"]["pkcs1"],
+        "app_private_key_pkcs8": held["app"]["pkcs8"],
+        "alipay_public_key": held["channel"]["public"],
+    }
+    keys = RsaKeys(held["channel"]["pkcs8"], held["app"]["public"])
+    return AlipayTwin(held["app_id"], held["seller_id"], keys, rand, append, pems=pems)
+
+
+def _pair() -> dict[str, str]:
+    pem, clear = serialization.Encoding.PEM, serialization.NoEncryption()
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "pkcs1": key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, clear).decode(),
+        "pkcs8": key.private_bytes(pem, serialization.PrivateFormat.PKCS8, clear).decode(),
+        "public": public.decode(),
+    }
