@@ -14,7 +14,7 @@ from daozhang.core.money import fen_of_yuan
 _WAIT_S = 90
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # "-1" is a wrong amount, not an option
 @click.argument("amount")
 @click.option("--code", default=None, help="顾客付款码 / the payer's code")
 @click.option("--qr", is_flag=True, help="我们出码,顾客来扫 / show a QR")
