@@ -45,7 +45,18 @@ class System:
 
     def start(self, within_s: float = 60) -> None:
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
-        command = [sys.executable, "-m", "daozhang.cli.main", "up", "--demo", "--base-port", str(self.base_port), "--data", str(self.data), *self.more]
+        command = [
+            sys.executable,
+            "-m",
+            "daozhang.cli.main",
+            "up",
+            "--demo",
+            "--base-port",
+            str(self.base_port),
+            "--data",
+            str(self.data),
+            *self.more,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         log.close()
         assert self.process.stdout is not None
@@ -87,7 +98,9 @@ class System:
     def code(self, behaviour: str = "pays") -> str:
         return str(self.call("POST", "/v1/sandbox/code", {"behaviour": behaviour})[1]["code"])
 
-    def pay(self, behaviour: str = "pays", amount: int = 1250, wait_s: float = 10, order: str = "", **more: Any) -> dict[str, Any]:
+    def pay(
+        self, behaviour: str = "pays", amount: int = 1250, wait_s: float = 10, order: str = "", **more: Any
+    ) -> dict[str, Any]:
         body = {"amount": amount, "merchant_order_no": order or f"T-{os.urandom(6).hex()}", "till": self.state["till"],
                 "method": {"type": "pay_by_code", "code": self.code(behaviour)}, "wait_s": wait_s, **more}  # fmt: skip
         status, told = self.call("POST", "/v1/payments", body)

@@ -41,7 +41,10 @@ def judge(payments: list[dict], books: dict, acknowledged: set[str], settled: bo
         state, name = payment["status"], f"{payment['id']} ({payment['status']})"
         if captured not in (0, payment["amount"]):
             wrong.append(f"{name}: captured {captured} of {payment['amount']}")
-        if state in ("paid", "partly_refunded") and captured - returned != payment["amount"] - payment["amount_refunded"]:
+        if (
+            state in ("paid", "partly_refunded")
+            and captured - returned != payment["amount"] - payment["amount_refunded"]
+        ):
             wrong.append(f"{name}: told as paid, the books keep {captured - returned}")
         if state in ("not_paid", "closed") and captured - returned:
             wrong.append(f"{name}: told as not paid, the books keep {captured - returned}")
@@ -53,9 +56,17 @@ def judge(payments: list[dict], books: dict, acknowledged: set[str], settled: bo
             wrong.append(f"{name}: still open")
         if payment["safe_to_retry"] and captured - returned:
             wrong.append(f"{name}: the shop may charge again while the channel keeps money")
-    wrong += [f"captured, and unknown to us: {number}" for number, order in orders.items() if order["captured_fen"] and number not in ours]
+    wrong += [
+        f"captured, and unknown to us: {number}"
+        for number, order in orders.items()
+        if order["captured_fen"] and number not in ours
+    ]
     amounts = {payment["merchant_order_no"]: payment["amount"] for payment in payments}
-    wrong += [f"sale {sale} captured more than once, net: {kept}" for sale, kept in kept_by_sale.items() if kept > amounts[sale]]
+    wrong += [
+        f"sale {sale} captured more than once, net: {kept}"
+        for sale, kept in kept_by_sale.items()
+        if kept > amounts[sale]
+    ]
     return wrong
 
 
@@ -66,7 +77,11 @@ def manners(books: dict, gap_ms: int, most: int) -> list[str]:
         if request["method"].endswith("trade.query"):
             times[request["out_trade_no"]].append(request["at_ms"])
     for number, at in times.items():
-        wrong += [f"{number}: two queries {later - earlier} ms apart" for earlier, later in zip(at, at[1:], strict=False) if later - earlier < gap_ms]
+        wrong += [
+            f"{number}: two queries {later - earlier} ms apart"
+            for earlier, later in zip(at, at[1:], strict=False)
+            if later - earlier < gap_ms
+        ]
         if len(at) > most:
             wrong.append(f"{number}: {len(at)} queries")
     return wrong

@@ -119,7 +119,8 @@ class Store(Protocol):
         """Commit one phase and return the payment as stored (version raised).
 
         Raises Conflict (another version is stored), SaleTaken (promise P3), KeyUsed (Idempotency-Key known),
-        Broken (an invariant of the schema refused it), Unavailable (nothing was written).
+        Broken (an invariant of the schema refused it), Unavailable (the database is away: not written, or, when the
+        connection broke for long, not known to be; read it again before concluding anything).
         """
 
     async def payment(self, payment_id: str) -> Payment | None: ...

@@ -132,7 +132,8 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     undo_was_last = p.last_undo_ms >= p.last_query_ms
     if undo_was_last and p.undone in ACCEPTED:
         return Op.QUERY, p.last_query_ms + m.every_ms
-    if not undo_was_last and not p.capture_seen and may_undo(p, m, now) and now - p.last_answer_ms <= m.fresh_ms:
+    undoable = p.undone not in ACCEPTED and not p.capture_seen and may_undo(p, m, now)
+    if undoable and not undo_was_last and now - p.last_answer_ms <= m.fresh_ms:
         return undo_verb(p), now
     age = max(p.last_answer_ms - p.first_undo_ms, 0)
     gap = next((gap for gap in m.deferred_gaps_ms if gap >= age // 8), m.deferred_gaps_ms[-1])

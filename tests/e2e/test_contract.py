@@ -28,7 +28,14 @@ def test_status_of_nothing_is_3(tmp_path: object) -> None:
 
 def test_credentials_for_any_sdk(system: System) -> None:
     told = json.loads(system.cli("sandbox", "credentials", "--json")[1])["alipay"]
-    assert {"gateway", "endpoint", "app_id", "app_private_key_pkcs1", "app_private_key_pkcs8", "alipay_public_key"} <= told.keys()
+    assert {
+        "gateway",
+        "endpoint",
+        "app_id",
+        "app_private_key_pkcs1",
+        "app_private_key_pkcs8",
+        "alipay_public_key",
+    } <= told.keys()
     assert told["app_private_key_pkcs1"].startswith("-----BEGIN RSA PRIVATE KEY-----")
 
 
@@ -46,7 +53,10 @@ def test_pay_why_trace(system: System) -> None:
     assert order["captured_fen"] == 1250
 
 
-@pytest.mark.parametrize(("behaviour", "cause"), [("no_balance", "payer.insufficient_funds"), ("day_limit", "limit.daily"), ("code_expired", "payer.code_expired")])
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [("no_balance", "payer.insufficient_funds"), ("day_limit", "limit.daily"), ("code_expired", "payer.code_expired")],
+)
 def test_a_refusal_is_proven_and_named(system: System, behaviour: str, cause: str) -> None:
     code, out, _ = system.cli("pay", "3", "--behaviour", behaviour, "--json")
     told = json.loads(out)
@@ -64,7 +74,13 @@ def test_unresolved_is_11_and_reverse_settles_it(system: System) -> None:
 
 
 def test_pay_by_qr(system: System) -> None:
-    body = {"amount": 880, "merchant_order_no": f"QR-{os.urandom(4).hex()}", "till": system.state["till"], "method": {"type": "pay_by_qr"}, "wait_s": 1}
+    body = {
+        "amount": 880,
+        "merchant_order_no": f"QR-{os.urandom(4).hex()}",
+        "till": system.state["till"],
+        "method": {"type": "pay_by_qr"},
+        "wait_s": 1,
+    }
     status, shown = system.call("POST", "/v1/payments", body)
     assert status == 202 and shown["verdict"] == "waiting_customer" and shown["method"]["qr"]
     code, out, _ = system.cli("sandbox", "scan", shown["method"]["qr"], "--json")
@@ -94,7 +110,9 @@ def test_a_refund_waits_for_funds_and_goes_on_by_itself(system: System) -> None:
     system.calm()
     system.cli("clock", "advance", "2m")
     end = time.monotonic() + 20
-    while (told := system.call("GET", f"/v1/refunds/{waiting['id']}")[1])["status"] != "succeeded" and time.monotonic() < end:
+    while (told := system.call("GET", f"/v1/refunds/{waiting['id']}")[1])[
+        "status"
+    ] != "succeeded" and time.monotonic() < end:
         time.sleep(0.3)
     assert told["status"] == "succeeded"
 

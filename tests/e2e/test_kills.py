@@ -45,7 +45,9 @@ def keep_paying(system: System, seed: int, stop: threading.Event, acknowledged: 
 def kill_and_judge(system: System, kills: int, seed: int) -> str:
     draw = random.Random(seed)
     stop, acknowledged = threading.Event(), set[str]()
-    tills = [threading.Thread(target=keep_paying, args=(system, at, stop, acknowledged), daemon=True) for at in range(8)]
+    tills = [
+        threading.Thread(target=keep_paying, args=(system, at, stop, acknowledged), daemon=True) for at in range(8)
+    ]
     for till in tills:
         till.start()
     for _ in range(kills):

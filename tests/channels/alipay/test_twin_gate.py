@@ -15,7 +15,9 @@ FORM = "application/x-www-form-urlencoded;charset=utf-8"
 
 
 def gate() -> Gate:
-    keys = RsaKeys((KEYS / "alipay_platform_private_pkcs8.pem").read_text(), (KEYS / "alipay_app_public.pem").read_text())
+    keys = RsaKeys(
+        (KEYS / "alipay_platform_private_pkcs8.pem").read_text(), (KEYS / "alipay_app_public.pem").read_text()
+    )
     return Gate("2021000000000001", keys, lambda method: method.startswith("alipay."), window_s=None)
 
 
@@ -42,7 +44,10 @@ def test_every_changed_byte_is_refused(path: Path) -> None:
     changed = 0
     for name, value in fields.items():
         variants = [{**fields, name: _other(value, place)} for place in range(len(value.encode()))]
-        variants += [{(_other(name, place) if key == name else key): v for key, v in fields.items()} for place in range(len(name))]
+        variants += [
+            {(_other(name, place) if key == name else key): v for key, v in fields.items()}
+            for place in range(len(name))
+        ]
         for variant in variants:
             rebuilt = f"{parts.path}?{urlencode(variant)}"
             with pytest.raises(Turned):
@@ -88,7 +93,9 @@ def test_a_name_that_stands_twice_is_an_attack() -> None:
 
 
 def test_an_old_timestamp_is_refused_when_the_window_is_on() -> None:
-    keys = RsaKeys((KEYS / "alipay_platform_private_pkcs8.pem").read_text(), (KEYS / "alipay_app_public.pem").read_text())
+    keys = RsaKeys(
+        (KEYS / "alipay_platform_private_pkcs8.pem").read_text(), (KEYS / "alipay_app_public.pem").read_text()
+    )
     strict = Gate("2021000000000001", keys, lambda method: True, window_s=300)
     target, kind, body = pieces(REQUESTS[0])
     with pytest.raises(Turned) as turned:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from daozhang.channels.alipay.twin.alipay import AlipayTwin
-from daozhang.channels.alipay.twin.gate import RsaKeys
+from daozhang.channels.alipay.twin.gate import HashKeys, RsaKeys
 
 PORT = 1  # its place after the base port
 
@@ -32,6 +32,11 @@ def make(held: dict[str, Any], rand: Callable[[int], bytes], append: Callable[[d
     }
     keys = RsaKeys(held["channel"]["pkcs8"], held["app"]["public"])
     return AlipayTwin(held["app_id"], held["seller_id"], keys, rand, append, pems=pems)
+
+
+def make_simulated(secret: str, rand: Callable[[int], bytes]) -> AlipayTwin:
+    """The twin with a keyed hash in the place of RSA, for virtual time."""
+    return AlipayTwin("2021000000000001", "2088000000000001", HashKeys(secret), rand)
 
 
 def _pair() -> dict[str, str]:

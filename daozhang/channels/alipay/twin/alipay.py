@@ -260,6 +260,12 @@ class AlipayTwin:
         return {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
                 "seller_id": self._seller_id, **self._pems}  # fmt: skip
 
+    def simulated_account(self, secret: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Settings and secrets of an account in a world without RSA."""
+        key = f"simulated:{secret}"
+        settings = {"app_id": self._app_id, "seller_id": self._seller_id}
+        return settings, {"app_private_key": key, "alipay_public_key": key}
+
     def code(self, behaviour: str, now_ms: int) -> dict[str, Any]:
         _known_behaviour(behaviour)
         code = self._trades.issue(behaviour, now_ms)

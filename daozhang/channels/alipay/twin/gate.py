@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,19 @@ class RsaKeys:
         except InvalidSignature:
             return False
         return True
+
+
+class HashKeys:
+    """The simulation's stand-in: one secret for both directions."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def sign(self, message: bytes) -> bytes:
+        return hmac.digest(self._secret, message, "sha256")
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        return hmac.compare_digest(self.sign(message), signature)
 
 
 class Turned(Exception):
