@@ -1,17 +1,19 @@
 """Group commit: what queued while the last batch was committing goes together next; nobody waits on purpose.
 
-One lane is one connection. A payment always takes the same lane, and never stands twice in one batch. When a batch
-breaks, its rows are tried one by one, so that a poison row harms nobody. When the connection breaks, nobody knows
-whether the batch was committed: each row is looked up by its version before it is tried again.
+One lane is one connection. A payment always takes the same lane, and never stands twice in one batch. A batch that is
+refused is halved until the poison row is alone, so that it harms nobody. When the connection breaks nobody knows
+whether the batch was committed: it is sent again under the same number, and the database applies a number only once.
 """
 
 import asyncio
+import contextlib
 import logging
-import zlib
+import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -22,9 +24,12 @@ from daozhang.core.ports import Change
 
 log = logging.getLogger("daozhang.store")
 MOST_ROWS = 256
+MOST_WAITING = 20_000  # changes in one lane's queue; more would wait longer than anybody stays
 PATIENCE_S = 5.0  # how long a caller waits for a database that is away
-_APPLY = "select i, outcome, detail, fingerprint from dz_apply($1::text::jsonb)"
+_TRY_AT_LEAST_S = 0.5
+_APPLY = "select dz_apply($1, $2, $3::text::jsonb)"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+_decode = msgspec.json.Decoder(list[tuple[int, str, str | None, str | None]]).decode
 
 # The connection is gone, or the server is going or coming: the outcome of what was sent is not known.
 AWAY = (
@@ -37,34 +42,51 @@ AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncio.TimeoutError,
 )
+# A value that no database could hold: NUL characters, half surrogate pairs, numbers out of range.
+BAD_VALUE = (asyncpg.DataError, asyncpg.exceptions.UntranslatableCharacterError, ValueError, OverflowError)
 # The batch was refused and rolled back, for one of its rows or by accident.
-ROLLED_BACK = (asyncpg.PostgresError, UnicodeError, ValueError, OverflowError, msgspec.MsgspecError)
+ROLLED_BACK = (asyncpg.PostgresError, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+_BY_ACCIDENT = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+Other = Callable[[Change], Awaitable[str]]
 
 
 @dataclass(slots=True)
 class Ticket:
-    """One caller's change and the future that it waits for."""
+    """One caller's change and the future that it waits for; ``born`` in the loop's seconds."""
 
     change: Change
     done: "asyncio.Future[None]"
     born: float
 
+    def fail(self, fault: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(fault)
+
+    def succeed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
 
 class Lane:
     """One queue, one connection, one batch at a time."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]
-    ) -> None:
-        self._pool = pool
-        self._find = find  # the stored version of a payment, 0 when there is none
-        self._other = other  # the id of the attempt that holds a change's sale
+    def __init__(self, dsn: str, other: Other) -> None:
+        self._dsn = dsn
+        self._other = other  # what stands in the way of a new attempt: see PgStore._in_the_way
+        self._id = UUID(bytes=os.urandom(16))
+        self._turn = 0
+        self._link: asyncpg.Connection | None = None
+        self._statement: Any = None
         self._queue: deque[Ticket] = deque()
         self._wake = asyncio.Event()
+        self._asides: set[asyncio.Task[None]] = set()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store lane")
 
     async def apply(self, change: Change) -> None:
         loop = asyncio.get_running_loop()
+        if len(self._queue) >= MOST_WAITING or self._task.done():
+            raise Unavailable("the store has more to write than it can")
         ticket = Ticket(change, loop.create_future(), loop.time())
         self._queue.append(ticket)
         self._wake.set()
@@ -72,9 +94,12 @@ class Lane:
 
     async def close(self) -> None:
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        for ticket in self._queue:
-            _fail(ticket, Unavailable("the store is closing"))
+        await asyncio.gather(self._task, *self._asides, return_exceptions=True)
+        while self._queue:
+            self._queue.popleft().fail(Unavailable("the store is closing"))
+        if self._link is not None:
+            with contextlib.suppress(*AWAY):
+                await self._link.close(timeout=2)
 
     async def _run(self) -> None:
         while True:
@@ -84,117 +109,145 @@ class Lane:
             batch = self._next_batch()
             try:
                 await self._commit(batch)
+            except Unavailable as why:
+                for ticket in batch:
+                    ticket.fail(Unavailable(str(why), why.retry_s))
             except asyncio.CancelledError:
                 for ticket in batch:
-                    _fail(ticket, Unavailable("the store is closing"))
+                    ticket.fail(Unavailable("the store is closing"))
                 raise
             except Exception as bug:
                 log.exception("a batch failed in a way nobody foresaw")
                 for ticket in batch:
-                    _fail(ticket, Unavailable(f"the store failed: {type(bug).__name__}"))
+                    ticket.fail(Unavailable(f"the store failed: {type(bug).__name__}"))
 
     def _next_batch(self) -> list[Ticket]:
-        batch: list[Ticket] = []
-        taken: set[str] = set()
+        """The oldest waiting changes, each payment once; sorted, so that two processes lock in the same order."""
+        batch: dict[str, Ticket] = {}
         later: list[Ticket] = []
         while self._queue and len(batch) < MOST_ROWS:
             ticket = self._queue.popleft()
-            if ticket.change.payment.id in taken:
+            if ticket.done.done():
+                continue  # the caller has gone before anything was sent
+            if ticket.change.payment.id in batch:
                 later.append(ticket)
                 continue
-            taken.add(ticket.change.payment.id)
-            batch.append(ticket)
+            batch[ticket.change.payment.id] = ticket
         self._queue.extendleft(reversed(later))
-        return batch
+        return [batch[payment] for payment in sorted(batch)]
 
-    async def _commit(self, batch: list[Ticket]) -> None:
+    async def _commit(self, batch: list[Ticket], accidents: int = 0) -> None:
         try:
-            await self._send(batch)
-        except AWAY as why:
-            await self._after_break(batch, why)
+            outcomes = await self._send(batch)
         except ROLLED_BACK as why:
-            if len(batch) == 1:
-                _fail(batch[0], await self._told(batch[0].change, why))
-                return
-            log.info("a batch was rolled back and is tried row by row", extra={"rows": len(batch), "why": repr(why)})
-            for ticket in batch:
-                await self._commit([ticket])
+            await self._rolled_back(batch, why, accidents)
+            return
+        told = {at for at, _, _, _ in outcomes}
+        for at, ticket in enumerate(batch, 1):
+            if at not in told:
+                ticket.succeed()
+        for at, outcome, made, fingerprint in outcomes:
+            self._answer(batch[at - 1], outcome, made, fingerprint)
 
-    async def _send(self, batch: list[Ticket]) -> None:
+    async def _rolled_back(self, batch: list[Ticket], why: Exception, accidents: int) -> None:
+        """Nothing of the batch was written: again after an accident, otherwise in halves until the cause is alone."""
+        if isinstance(why, _BY_ACCIDENT) and accidents < 3:
+            await self._commit(batch, accidents + 1)
+        elif len(batch) == 1:
+            self._refused(batch[0], why)
+        elif batch:
+            log.info(
+                "a batch was rolled back and is tried in halves", extra={"rows": len(batch), "why": type(why).__name__}
+            )
+            half = len(batch) // 2
+            await self._commit(batch[:half])
+            await self._commit(batch[half:])
+
+    async def _send(self, batch: list[Ticket]) -> list[tuple[int, str, str | None, str | None]]:
+        """The outcomes of rows that were not written. Raises ROLLED_BACK, or Unavailable when patience ends."""
         text = _encode([ticket.change for ticket in batch]).decode()
-        async with asyncio.timeout(PATIENCE_S), self._pool.acquire() as link:
-            rows = await link.fetch(_APPLY, text)
-        for row in rows:
-            await self._answer(batch[row["i"] - 1], row["outcome"], row["detail"], row["fingerprint"])
-
-    async def _answer(self, ticket: Ticket, outcome: str, made: str | None, fingerprint: str | None) -> None:
-        if outcome == "ok":
-            if not ticket.done.done():
-                ticket.done.set_result(None)
-        elif outcome == "key_used":
-            _fail(ticket, KeyUsed(made or "", fingerprint or ""))
-        elif outcome == "not_new":
-            other = await self._other(ticket.change)
-            _fail(ticket, SaleTaken(other) if other else Conflict("the payment is already stored"))
-        else:
-            _fail(ticket, Conflict("another version is stored"))
-
-    async def _told(self, change: Change, why: BaseException) -> Exception:
-        """A single refused row, in the words of the port."""
-        if isinstance(why, asyncpg.UniqueViolationError):
-            if why.constraint_name == "payment_sale_lock":
-                return SaleTaken(await self._other(change) or "")
-            if why.constraint_name == "idempotency_pkey":
-                return Conflict("the key is being used by another request at this moment")
-        if isinstance(why, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)):
-            return Conflict("the database asked to try again")
-        if isinstance(why, (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)):
-            return Unavailable("the database is too busy")
-        return Broken(f"the store refused it: {type(why).__name__} {getattr(why, 'constraint_name', '') or ''}".strip())
-
-    async def _after_break(self, batch: Sequence[Ticket], why: BaseException) -> None:
-        """Nobody knows whether it was committed. Look each row up; what is not there is tried again until patience ends."""
-        log.warning("the store went away during a batch", extra={"rows": len(batch), "why": repr(why)})
+        self._turn += 1
+        turn = self._turn
         loop = asyncio.get_running_loop()
-        left = list(batch)
-        while left:
-            await asyncio.sleep(0.1)
-            still: list[Ticket] = []
-            for ticket in left:
-                try:
-                    version = await self._find(ticket.change.payment.id)
-                    if version == ticket.change.payment.version:
-                        await self._send([ticket])
-                    elif version == ticket.change.payment.version + 1 and not ticket.done.done():
-                        ticket.done.set_result(None)  # only we write this version: it is ours
-                    else:
-                        _fail(ticket, Conflict("another version is stored"))
-                except AWAY:
-                    if loop.time() - ticket.born > PATIENCE_S:
-                        _fail(ticket, Unavailable("the database is away", 2))
-                    else:
-                        still.append(ticket)
-                except ROLLED_BACK as refused:
-                    _fail(ticket, await self._told(ticket.change, refused))
-            left = still
+        end = min((ticket.born for ticket in batch), default=loop.time()) + PATIENCE_S
+        while True:
+            try:
+                async with asyncio.timeout_at(max(end, loop.time() + _TRY_AT_LEAST_S)):
+                    return _decode(await (await self._ready()).fetchval(self._id, turn, text))
+            except AWAY as why:
+                self._hang_up()
+                if isinstance(why, ValueError):
+                    raise  # the driver's own refusal of a value: nothing was sent
+                if loop.time() >= end:
+                    log.warning("the store is away", extra={"rows": len(batch), "why": repr(why)})
+                    raise Unavailable("the database is away; it is not known whether this was written", 2) from None
+                await asyncio.sleep(0.05)
 
+    async def _ready(self) -> Any:
+        if self._link is None or self._link.is_closed():
+            self._link = await asyncpg.connect(self._dsn, timeout=PATIENCE_S)
+            self._statement = await self._link.prepare(_APPLY)
+        return self._statement
 
-def _fail(ticket: Ticket, fault: Exception) -> None:
-    if not ticket.done.done():
-        ticket.done.set_exception(fault)
+    def _hang_up(self) -> None:
+        if self._link is not None:
+            self._link.terminate()
+        self._link = self._statement = None
+
+    def _answer(self, ticket: Ticket, outcome: str, made: str | None, fingerprint: str | None) -> None:
+        if outcome == "key_used":
+            ticket.fail(KeyUsed(made or "", fingerprint or ""))
+        elif outcome == "not_new":
+            self._aside(ticket)
+        else:
+            ticket.fail(Conflict("another version is stored"))
+
+    def _refused(self, ticket: Ticket, why: BaseException) -> None:
+        """A single refused row, in the words of the port."""
+        name = getattr(why, "constraint_name", "") or ""
+        if isinstance(why, asyncpg.UniqueViolationError) and name in ("payment_sale_lock", "idempotency_pkey"):
+            self._aside(ticket)
+        elif isinstance(why, _BY_ACCIDENT):
+            ticket.fail(Conflict("the database asked to try again"))
+        elif isinstance(why, (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)):
+            ticket.fail(Unavailable("the database is too busy"))
+        elif isinstance(why, (asyncpg.InsufficientResourcesError, asyncpg.ReadOnlySQLTransactionError)):
+            ticket.fail(Unavailable("the database takes nothing at the moment", 5))
+        else:
+            ticket.fail(Broken(f"the store refused it: {type(why).__name__} {name}".strip()))
+
+    def _aside(self, ticket: Ticket) -> None:
+        """Somebody was faster. Find out who without holding up the lane; when they have gone again, try again."""
+        task = asyncio.get_running_loop().create_task(self._who_was_faster(ticket))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
+    async def _who_was_faster(self, ticket: Ticket) -> None:
+        try:
+            other = await self._other(ticket.change)
+        except Exception as why:
+            ticket.fail(why if isinstance(why, Unavailable) else Unavailable(f"the store failed: {type(why).__name__}"))
+            return
+        if other and other == ticket.change.payment.id:
+            ticket.fail(Conflict("another version is stored"))
+        elif other:
+            ticket.fail(SaleTaken(other))
+        elif asyncio.get_running_loop().time() - ticket.born > PATIENCE_S or self._task.done():
+            ticket.fail(Conflict("others keep taking and leaving the sale"))
+        else:
+            self._queue.append(ticket)
+            self._wake.set()
 
 
 class Batcher:
     """As many lanes as given; a merchant's bucket chooses the lane, so that its hot balances stay in one."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, lanes: int, find: Callable[[str], Awaitable[int]], other: Callable[[Change], Any]
-    ) -> None:
-        self._lanes = [Lane(pool, find, other) for _ in range(lanes)]
+    def __init__(self, dsn: str, lanes: int, other: Other) -> None:
+        self._lanes = [Lane(dsn, other) for _ in range(lanes)]
 
     async def apply(self, change: Change) -> None:
         """Return when it is durable. Raises what `Store.apply` says."""
-        await self._lanes[zlib.crc32(change.payment.merchant.encode()) % len(self._lanes)].apply(change)
+        await self._lanes[change.payment.bucket % len(self._lanes)].apply(change)
 
     async def close(self) -> None:
         for lane in self._lanes:

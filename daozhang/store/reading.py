@@ -6,14 +6,40 @@ import asyncpg
 import msgspec
 
 from daozhang.core.directory import EventRow, Page
-from daozhang.core.ids import bucket_of_merchant
-from daozhang.core.payment import Payment
+from daozhang.core.ids import bucket_of_merchant, ulid
+from daozhang.core.payment import Payment, State
 from daozhang.store.directory import page
 from daozhang.store.rows import PAYMENT, REFUND, payment_of, refund_of
 
 _EVENT = "seq, xact::text::bigint as xact, type, subject, at_ms, data"
 _OPEN = "state in ('created', 'sent', 'waiting_payer', 'unknown', 'reversing', 'deferred')"
-_NEWEST_TAILS = 20_000  # a number's tail is looked for among so many newest payments of the merchant
+_OTHERWISE = frozenset({"not_paid", "closed", "reversed", "surplus", "partly_refunded", "refunded"})
+_IS_OTHERWISE = "state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_refunded', 'refunded')"
+_STATES = frozenset(state.value for state in State)
+_LOOKUP_MOST = 20
+_ROOM_MS = 60_000
+_LAST = "\U0010ffff"  # sorts after every character
+_LAST_MS = (1 << 48) - 1
+
+
+class _Query:
+    """A select that grows by conditions; only those that are asked for stand in it, so that each finds its index."""
+
+    def __init__(self, select: str, merchant: str) -> None:
+        self._select = select
+        self.given: list[Any] = []
+        self._where: list[str] = []
+        self.add("bucket = ?::smallint", bucket_of_merchant(merchant))
+        self.add("merchant = ?", merchant)
+
+    def add(self, condition: str, *values: Any) -> None:
+        for value in values:
+            self.given.append(value)
+            condition = condition.replace("?", f"${len(self.given)}", 1)
+        self._where.append(condition)
+
+    def text(self, order: str, limit: int) -> str:
+        return f"{self._select} where {' and '.join(self._where)} order by {order} limit {limit}"
 
 
 class PgReading:
@@ -25,76 +51,78 @@ class PgReading:
         self, merchant: str, *, cursor: str = "", limit: int = 50, state: str = "", till: str = "",
         created_from_ms: int = 0, created_to_ms: int = 0, order_no: str = "",
     ) -> Page:  # fmt: skip
-        given: list[Any] = [bucket_of_merchant(merchant), merchant]
-        where = ["bucket = $1", "merchant = $2"]
-
-        def add(condition: str, value: Any) -> None:
-            given.append(value)
-            where.append(condition.replace("?", f"${len(given)}"))
-
+        query = _Query(f"select {PAYMENT} from payment", merchant)
         if cursor:
-            add("id < ?", cursor)
+            query.add("id < ?", cursor)
         if state:
-            add("state = ?", state)
+            if state not in _STATES:
+                return Page()
+            query.add(f"state = '{state}'")  # written out: the partial indexes are chosen by it
+            if state in _OTHERWISE:
+                query.add(_IS_OTHERWISE)
         if till:
-            add("till = ?", till)
+            query.add("till = ?", till)
         if created_from_ms:
-            add("created_ms >= ?", created_from_ms)
+            query.add("created_ms >= ? and id >= ?", created_from_ms, _earliest(created_from_ms))
         if created_to_ms:
-            add("created_ms < ?", created_to_ms)
+            query.add("created_ms < ? and id <= ?", created_to_ms, _latest(created_to_ms))
         if order_no:
-            add("merchant_order_no = ?", order_no)
-        given.append(limit + 1)
-        rows = await self._pool.fetch(
-            f"select {PAYMENT} from payment where {' and '.join(where)} order by id desc limit ${len(given)}", *given
-        )
+            query.add("merchant_order_no = ?", order_no)
+        rows = await self._pool.fetch(query.text("id desc", limit + 1), *query.given)
         return page([payment_of(row) for row in rows], limit)
 
     async def unresolved(self, merchant: str, *, till: str = "", limit: int = 50) -> list[Payment]:
-        rows = await self._pool.fetch(
-            f"select {PAYMENT} from payment where bucket = $1 and merchant = $2 and {_OPEN}"
-            " and ($3 = '' or till = $3) order by id limit $4",
-            bucket_of_merchant(merchant), merchant, till, limit,
-        )  # fmt: skip
-        return [payment_of(row) for row in rows]
+        query = _Query(f"select {PAYMENT} from payment", merchant)
+        query.add(_OPEN)
+        if till:
+            query.add("till = ?", till)
+        return [payment_of(row) for row in await self._pool.fetch(query.text("id", limit), *query.given)]
 
     async def lookup(
         self, merchant: str, *, no_tail: str = "", amount_fen: int = 0, from_ms: int = 0, to_ms: int = 0, till: str = ""
     ) -> list[Payment]:
-        """Among the merchant's newest payments: by the tail of any of its numbers, or by amount and time."""
-        rows = await self._pool.fetch(
-            f"select {PAYMENT} from (select {PAYMENT} from payment where bucket = $1 and merchant = $2"
-            f" order by id desc limit {_NEWEST_TAILS}) p"
-            " where ($3 = '' or right(id, length($3)) = $3 or right(merchant_order_no, length($3)) = $3"
-            "   or right(trade_no, length($3)) = $3)"
-            " and ($4 = 0 or amount_fen = $4) and ($5 = 0 or created_ms between $5 and $6) and ($7 = '' or till = $7)"
-            " order by id desc limit 20",
-            bucket_of_merchant(merchant), merchant, no_tail, amount_fen, from_ms, to_ms, till,
-        )  # fmt: skip
-        return [payment_of(row) for row in rows]
+        """The newest twenty, by the tail of any of a payment's numbers, or by amount and time (``to_ms`` excluded)."""
+        found: dict[str, Payment] = {}
+        for number in ("id", "merchant_order_no", "trade_no") if no_tail else ("",):
+            query = _Query(f"select {PAYMENT} from payment", merchant)
+            if number:
+                start = no_tail[::-1]
+                query.add(f"reverse({number}) ~>=~ ? and reverse({number}) ~<~ ?", start, start + _LAST)
+                query.add("trade_no <> ''" if number == "trade_no" else "true")
+            if amount_fen:
+                query.add("amount_fen = ?", amount_fen)
+            if from_ms:
+                query.add("created_ms >= ? and created_ms < ?", from_ms, to_ms)
+                query.add("id between ? and ?", _earliest(from_ms), _latest(to_ms))
+            if till:
+                query.add("till = ?", till)
+            for row in await self._pool.fetch(query.text("id desc", _LOOKUP_MOST), *query.given):
+                found[row["id"]] = payment_of(row)
+        return [found[ident] for ident in sorted(found, reverse=True)[:_LOOKUP_MOST]]
 
     async def refunds(self, merchant: str, *, payment: str = "", cursor: str = "", limit: int = 50) -> Page:
-        by = "payment = $3" if payment else "$3 = ''"
-        rows = await self._pool.fetch(
-            f"select {REFUND} from refund where bucket = $1 and merchant = $2 and {by}"
-            " and ($4 = '' or id < $4) order by id desc limit $5",
-            bucket_of_merchant(merchant), merchant, payment, cursor, limit + 1,
-        )  # fmt: skip
+        query = _Query(f"select {REFUND} from refund", merchant)
+        if payment:
+            query.add("payment = ?", payment)
+        if cursor:
+            query.add("id < ?", cursor)
+        rows = await self._pool.fetch(query.text("id desc", limit + 1), *query.given)
         return page([refund_of(row) for row in rows], limit)
 
     async def events(self, merchant: str, *, cursor: str = "", limit: int = 100, subject: str = "") -> Page:
-        """In the order in which transactions began; a line that commits late is waited for, never skipped."""
+        """In the order in which transactions began; a line that commits late is waited for, never skipped.
+
+        Raises ValueError for a cursor that is none of ours.
+        """
         xact, seq = parse_cursor(cursor)
-        rows = await self._pool.fetch(
-            f"select {_EVENT} from event where bucket = $1 and merchant = $2"
-            " and (xact, seq) > ($3::text::xid8, $4) and xact < pg_snapshot_xmin(pg_current_snapshot())"
-            " and ($5 = '' or subject = $5) order by xact, seq limit $6",
-            bucket_of_merchant(merchant), merchant, str(xact), seq, subject, limit + 1,
-        )  # fmt: skip
-        found = [_event_of(row) for row in rows]
-        more = len(found) > limit
-        found = found[:limit]
-        return Page(found, found[-1].cursor if found else cursor, more)
+        query = _Query(f"select {_EVENT} from event", merchant)
+        query.add("(xact, seq) > (?::text::xid8, ?::bigint)", str(xact), seq)
+        query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
+        if subject:
+            query.add("subject = ?", subject)
+        rows = await self._pool.fetch(query.text("xact, seq", limit + 1), *query.given)
+        found = [_event_of(row) for row in rows[:limit]]
+        return Page(found, found[-1].cursor if found else cursor, len(rows) > limit)
 
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
         number = event_id.removeprefix("evt_")
@@ -128,18 +156,24 @@ class PgReading:
         return Page(found[:limit], str(found[limit - 1]["seq"]) if more else "", more)
 
     async def possible_twin(self, payment: Payment, within_ms: int) -> str | None:
-        """By the id's own time, so that the merchant's index serves it."""
-        rows = await self._pool.fetch(
-            "select id, till, amount_fen, state, merchant_order_no, created_ms from payment"
-            " where bucket = $1 and merchant = $2 and id <> $3 order by id desc limit 500",
-            payment.bucket, payment.merchant, payment.id,
-        )  # fmt: skip
-        for row in rows:
-            same = (row["till"], row["amount_fen"], row["state"]) == (payment.till, payment.amount_fen, "paid")
-            near = abs(row["created_ms"] - payment.created_ms) <= within_ms
-            if same and near and row["merchant_order_no"] != payment.merchant_order_no:
-                return str(row["id"])
-        return None
+        """By the time inside the ids, so that the till's index serves it."""
+        query = _Query("select id from payment", payment.merchant)
+        early, late = payment.created_ms - within_ms, payment.created_ms + within_ms
+        query.add("till = ? and id between ? and ?", payment.till, _earliest(early), _latest(late))
+        query.add("created_ms between ? and ?", early, late)
+        query.add("state = 'paid' and amount_fen = ?", payment.amount_fen)
+        query.add("id <> ? and merchant_order_no <> ?", payment.id, payment.merchant_order_no)
+        found = await self._pool.fetchval(query.text("id desc", 1), *query.given)
+        return str(found) if found else None
+
+
+def _earliest(at_ms: int) -> str:
+    """The least payment id that can have been made at this time; a minute of room for clocks."""
+    return "pay_" + ulid(max(at_ms - _ROOM_MS, 0), bytes(9), 0)
+
+
+def _latest(at_ms: int) -> str:
+    return "pay_" + ulid(min(at_ms + _ROOM_MS, _LAST_MS), b"\xff" * 9, 255)
 
 
 def parse_cursor(cursor: str) -> tuple[int, int]:

@@ -11,19 +11,37 @@ import asyncpg
 import msgspec
 
 from daozhang.core.evidence import Evidence
-from daozhang.core.faults import Unavailable
+from daozhang.core.faults import Conflict, Unavailable
 from daozhang.core.ids import bucket_of_merchant, bucket_of_ulid, is_ulid
-from daozhang.core.payment import SALE_IS_FREE, Payment
+from daozhang.core.must import Broken
+from daozhang.core.payment import Payment
 from daozhang.core.ports import Change, Due, Key
 from daozhang.core.refund import Refund
-from daozhang.store.batch import AWAY, Batcher
+from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.reading import PgReading
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
 from daozhang.store.seal import Seal
 
 log = logging.getLogger("daozhang.store")
-_FREE = tuple(state.value for state in SALE_IS_FREE)
+_DUE_BUCKETS = """
+select b.bucket::smallint as bucket
+from generate_series(0, 255) b (bucket)
+cross join lateral (
+    select t.run_at_ms from timer t
+    where t.bucket = b.bucket::smallint and t.run_at_ms <= $1
+        and (t.lease_until is null or t.lease_until < clock_timestamp()) -- lease
+    order by t.run_at_ms limit 1
+) first
+order by first.run_at_ms
+"""
+_NEXT_DUE = """
+select min(first.run_at_ms)
+from generate_series(0, 255) b (bucket)
+cross join lateral (
+    select t.run_at_ms from timer t where t.bucket = b.bucket::smallint order by t.run_at_ms limit 1
+) first
+"""
 _CLAIM = "select subject, bucket, run_at_ms, fence from dz_claim($1, $2::smallint, $3, $4)"
 
 
@@ -34,27 +52,47 @@ def _bucket(ident: str) -> int | None:
 
 
 class _Patient:
-    """A pool whose reads survive that PostgreSQL is started again: they are tried for a few seconds."""
+    """A pool whose reads survive that PostgreSQL is started again, and whose refusals are told in the port's words."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._pool, name)
-        if name not in ("fetch", "fetchrow", "fetchval", "execute"):
-            return method
+    async def fetch(self, *args: Any) -> Any:
+        return await self._again(self._pool.fetch, args)
 
-        async def call(*args: Any) -> Any:
-            for attempt in range(40):
-                try:
-                    return await method(*args)
-                except AWAY as why:
-                    if attempt == 39 or name == "execute":
-                        raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
-                    await asyncio.sleep(0.1)
-            raise Unavailable("the database is away", 2)
+    async def fetchrow(self, *args: Any) -> Any:
+        return await self._again(self._pool.fetchrow, args)
 
-        return call
+    async def fetchval(self, *args: Any) -> Any:
+        return await self._again(self._pool.fetchval, args)
+
+    async def execute(self, *args: Any) -> Any:
+        """A write outside the batches. Raises Conflict (it exists already), Broken, or Unavailable at once."""
+        try:
+            return await self._pool.execute(*args)
+        except asyncpg.UniqueViolationError:
+            raise Conflict("it exists already") from None
+        except (asyncpg.IntegrityConstraintViolationError, *BAD_VALUE) as why:
+            raise Broken(f"the store refused it: {type(why).__name__}") from None
+        except AWAY as why:
+            raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
+
+    async def _again(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_S
+        while True:
+            try:
+                return await method(*args)
+            except BAD_VALUE as why:
+                raise Broken(f"the store cannot look for that: {type(why).__name__}") from None
+            except AWAY as why:
+                if loop.time() >= end:
+                    raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
+                await asyncio.sleep(0.1)
+
+
+async def _nothing(_link: Any) -> None:
+    """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
 class PgStore(PgDirectory, PgReading):
@@ -65,15 +103,16 @@ class PgStore(PgDirectory, PgReading):
         self._pool = _Patient(pool)
         self._seal = seal
         self._dsn = dsn
-        self._batcher = Batcher(pool, lanes, self._version, self._holder)
+        self._batcher = Batcher(dsn, lanes, self._in_the_way)
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, dsn: str, seal: Seal, connections: int = 6, lanes: int = 2) -> Self:
         pool = await asyncpg.create_pool(
-            dsn, min_size=min(2, connections), max_size=connections, timeout=10, command_timeout=30,
-            max_inactive_connection_lifetime=0,
+            dsn, min_size=min(2, connections), max_size=connections, timeout=10, command_timeout=10,
+            max_inactive_connection_lifetime=0, reset=_nothing,
         )  # fmt: skip
+        await pool.execute("delete from lane where seen < clock_timestamp() - interval '7 days'")  # lease
         return cls(pool, seal, dsn, lanes)
 
     async def close(self) -> None:
@@ -90,22 +129,19 @@ class PgStore(PgDirectory, PgReading):
         await self._batcher.apply(change)
         return replace(change.payment, version=change.payment.version + 1)
 
-    async def _version(self, payment_id: str) -> int:
-        return int(
-            await self._real_pool.fetchval(
-                "select version from payment where bucket = $1 and id = $2", _bucket(payment_id), payment_id
-            )
-            or 0
-        )
-
-    async def _holder(self, change: Change) -> str:
+    async def _in_the_way(self, change: Change) -> str:
+        """Why a change could not be written: its own id (another version is stored), the sale's holder, or nothing."""
         p = change.payment
-        found = await self._pool.fetchval(
-            "select id from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
-            " and id <> $4 and state <> all($5::text[]) limit 1",
-            p.bucket, p.merchant, p.merchant_order_no, p.id, list(_FREE),
+        rows = await self._pool.fetch(
+            "(select id, version from payment where bucket = $1 and id = $4) union all"
+            " (select id, 0 from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            " and id <> $4 and state not in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus') limit 1)",
+            p.bucket, p.merchant, p.merchant_order_no, p.id,
         )  # fmt: skip
-        return str(found or "")
+        versions = {row["id"]: row["version"] for row in rows}
+        if versions.pop(p.id, 0) != p.version:
+            return p.id
+        return next(iter(versions), "")
 
     async def alarm(self, kind: str, subject: str, at_ms: int, detail: dict[str, Any]) -> None:
         text = msgspec.json.encode(detail).decode().replace("\\u0000", " ")
@@ -163,12 +199,7 @@ class PgStore(PgDirectory, PgReading):
 
     async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
         """Due buckets first, then each by equality: what a distributed PostgreSQL can lock."""
-        due = await self._pool.fetch(
-            "select distinct bucket from (select bucket from timer where run_at_ms <= $1"
-            " and (lease_until is null or lease_until < clock_timestamp())"  # lease
-            " order by run_at_ms limit $2) t",
-            now_ms, most,
-        )  # fmt: skip
+        due = await self._pool.fetch(_DUE_BUCKETS, now_ms)
         claimed: list[Due] = []
         for row in due:
             left = most - len(claimed)
@@ -184,7 +215,8 @@ class PgStore(PgDirectory, PgReading):
         )
 
     async def next_due_ms(self) -> int | None:
-        found = await self._pool.fetchval("select min(run_at_ms) from timer")
+        """The earliest due time, of leased timers too: what is being worked on is not over."""
+        found = await self._pool.fetchval(_NEXT_DUE)
         return int(found) if found is not None else None
 
     # -- hearing from other processes ------------------------------------------------------------------------------------
@@ -193,7 +225,10 @@ class PgStore(PgDirectory, PgReading):
         """Call back with the id of each payment that another process moved; comes back after the database was away."""
         ready = asyncio.Event()
         self._listening = asyncio.get_running_loop().create_task(self._listen(callback, ready), name="store listener")
-        await ready.wait()
+        try:
+            await asyncio.wait_for(ready.wait(), 10)
+        except TimeoutError:
+            raise Unavailable("the database does not answer", 2) from None
 
     async def _listen(self, callback: Callable[[str], None], ready: asyncio.Event) -> None:
         def heard(_link: Any, _pid: int, _channel: str, payload: str) -> None:

@@ -107,7 +107,7 @@ begin
     ),
     written as materialized (
         select g.* from open_rows g
-        where g.id in (select f.id from fresh f union all select s.id from stepped s)
+        where (g.id in (select f.id from fresh f union all select s.id from stepped s)) is true -- hashed, not joined
     ),
     told as (
         insert into evidence (bucket, payment, n, at_ms, kind, who, op, proves, code, text, refund, detail)

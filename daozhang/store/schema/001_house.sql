@@ -15,6 +15,8 @@ create table merchant (
     settlement_mode text not null check (settlement_mode in ('channel_direct', 'licensed')),
     primary key (bucket, id)
 );
+-- The platform's list of merchants runs over all buckets.
+create index merchant_by_id on merchant (id);
 
 -- A merchant's store (called shop here, because the store is this database's port).
 create table shop (
@@ -157,6 +159,15 @@ create unique index payment_sale_lock on payment (bucket, merchant, merchant_ord
 -- Lists of a merchant, newest first: the id begins with the time.
 create index payment_of_merchant on payment (bucket, merchant, id desc);
 create index payment_of_sale on payment (bucket, merchant, merchant_order_no, id desc);
+create index payment_of_till on payment (bucket, till, id desc);
+-- Ends other than plainly paid are few, and asked for by themselves.
+create index payment_otherwise on payment (bucket, merchant, id desc)
+    where state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_refunded', 'refunded');
+-- A person at the counter reads out the last characters of a number: ours, the merchant's or the channel's.
+-- One index holds all three, as numbers: it takes new entries in bulk, so that each payment pays little for it.
+create index payment_by_tail on payment using gin ((array[
+    hashtext(merchant || right(id, 4)), hashtext(merchant || right(merchant_order_no, 4)),
+    hashtext(merchant || right(trade_no, 4))]));
 -- What is unproven is few, and asked for often.
 create index payment_open on payment (bucket, merchant, id)
     where state in ('created', 'sent', 'waiting_payer', 'unknown', 'reversing', 'deferred');
@@ -212,6 +223,26 @@ create table refund (
     -- An end has its time.
     check ((state in ('succeeded', 'failed')) = (decided_ms > 0))
 ) with (fillfactor = 70);
+-- Who may follow whom among a refund's states, held equal to core/refund.py by a test; and a refund never changes its
+-- payment, its amount or its reason.
+create function refund_step_allowed() returns trigger language plpgsql as $$
+begin
+    if (new.merchant, new.payment, new.amount_fen, new.kind) is distinct from
+        (old.merchant, old.payment, old.amount_fen, old.kind)
+    then
+        raise exception 'a refund stays what it was' using errcode = 'check_violation';
+    end if;
+    if new.state <> old.state and not (old.state || '>' || new.state = any (array[
+        'created>sent',
+        'sent>unknown', 'sent>waiting_funds', 'sent>succeeded', 'sent>failed',
+        'unknown>waiting_funds', 'unknown>succeeded', 'unknown>failed',
+        'waiting_funds>unknown', 'waiting_funds>succeeded', 'waiting_funds>failed'
+    ])) then
+        raise exception 'a refund''s % is never followed by %', old.state, new.state using errcode = 'check_violation';
+    end if;
+    return new;
+end $$;
+create trigger refund_step before update on refund for each row execute function refund_step_allowed();
 create index refund_of_payment on refund (bucket, payment, id);
 create index refund_of_merchant on refund (bucket, merchant, id desc);
 
@@ -266,7 +297,7 @@ create table timer (
     lease_until timestamptz,
     primary key (bucket, subject)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
-create index timer_due on timer (run_at_ms);
+create index timer_due on timer (bucket, run_at_ms);
 
 -- The outbox: one line for everybody who must hear, in the same transaction as what happened. `xact` lets readers wait
 -- for those who took a number earlier and commit later.

@@ -1,0 +1,267 @@
+"""One phase of many payments: what is written, what is refused, and who is not harmed by it."""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from daozhang.core.faults import Conflict, KeyUsed, SaleTaken
+from daozhang.core.must import Broken
+from daozhang.core.payment import FOLLOWS, OPEN, Payment, State
+from daozhang.core.ports import Change, Key
+from daozhang.core.refund import FOLLOWS as REFUND_FOLLOWS
+from daozhang.core.refund import RefundState
+from daozhang.store.store import PgStore
+from tests.store.kit import attempt, line, merchant, new_id, refund_begun, refund_step, sent, step, taken
+
+
+async def outcome(work: "asyncio.Future[Payment] | object") -> object:
+    """What a change came to: the payment, or the fault."""
+    (told,) = await asyncio.gather(work, return_exceptions=True)  # type: ignore[call-overload]
+    return told
+
+
+async def test_what_is_written_is_read_back_whole(store: PgStore) -> None:
+    m = merchant()
+    p = attempt(m, doubt={"code": "20000", "at_ms": 5}, refusal=None, qr="https://例/1")
+    first = step(p, State.SENT, key=Key(p.id, "f" * 64), timer_ms=77)
+    stored = await store.apply(first)
+    assert stored == replace(first.payment, version=1)
+    assert await store.payment(p.id) == stored
+    second = step(stored, State.PAID)
+    paid = await store.apply(second)
+    assert await store.payment(p.id) == paid == replace(second.payment, version=2)
+    assert await store.evidence(p.id) == [*first.evidence, *second.evidence]
+    assert await store.key(m.id, p.id) == (Key(p.id, "f" * 64), p.id)
+    assert await store.sale(m.id, p.merchant_order_no) == [paid]
+    amount = p.amount_fen
+    assert await store.balances(m.id) == {"clearing:alipay": amount, "in_doubt:alipay": 0, "payable": -amount, "suspense": 0}
+    assert [row.type for row in (await store.events(m.id)).rows] == ["payment.sent", "payment.paid"]
+
+
+async def test_of_twenty_attempts_at_one_sale_one_is_written(store: PgStore, dsn: str) -> None:
+    """From two processes at once: in one batch, and across batches."""
+    m = merchant()
+    other = await PgStore.open(dsn, store._seal)
+    try:
+        work = [sent((store, other)[at % 2], attempt(m, "one-sale")) for at in range(20)]
+        told = await asyncio.gather(*work, return_exceptions=True)
+    finally:
+        await other.close()
+    winners = [p for p in told if isinstance(p, Payment)]
+    assert len(winners) == 1
+    losers = [fault for fault in told if not isinstance(fault, Payment)]
+    assert all(isinstance(fault, SaleTaken) and fault.payment == winners[0].id for fault in losers)
+
+
+async def test_a_sale_is_free_again_after_a_proven_end(store: PgStore) -> None:
+    m = merchant()
+    first = await sent(store, attempt(m, "again"))
+    refused = await store.apply(step(first, State.NOT_PAID))
+    second = await sent(store, attempt(m, "again"))
+    with pytest.raises(SaleTaken) as taken_by:
+        await store.apply(step(refused, State.PAID))
+    assert taken_by.value.payment == second.id
+    surplus = await store.apply(step(refused, State.SURPLUS))
+    assert surplus.captured_fen == surplus.amount_fen
+    assert [p.id for p in await store.sale(m.id, "again")] == [second.id, first.id]
+
+
+async def test_an_end_and_a_new_attempt_in_one_batch(store: PgStore) -> None:
+    """The sale becomes free in the batch that wants it: the new attempt is not lost, whichever is first."""
+    m = merchant()
+    first = await sent(store, attempt(m, "turn"))
+    ended, begun = await asyncio.gather(store.apply(step(first, State.CLOSED)), sent(store, attempt(m, "turn")), return_exceptions=True)
+    assert isinstance(ended, Payment)
+    if not isinstance(begun, Payment):
+        assert isinstance(begun, SaleTaken)
+        assert begun.payment == first.id
+
+
+async def test_an_older_version_changes_nothing(store: PgStore) -> None:
+    p = await sent(store, attempt(merchant()))
+    told = await asyncio.gather(*(store.apply(step(p, State.UNKNOWN)) for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(one, Payment) for one in told) == 1
+    assert sum(isinstance(one, Conflict) for one in told) == 9
+    assert (await store.payment(p.id)).version == 2  # type: ignore[union-attr]
+    assert len(await store.evidence(p.id)) == 2
+    with pytest.raises(Conflict):
+        await store.apply(step(replace(p, version=0), State.UNKNOWN))
+    with pytest.raises(Conflict):
+        await store.apply(step(replace(attempt(merchant()), version=3), State.SENT))
+
+
+async def test_twenty_refunds_at_once_never_give_back_more_than_came_in(store: PgStore) -> None:
+    paid = await taken(store, attempt(merchant(), amount=1000))
+
+    async def begin() -> object:
+        p = paid
+        while p.refundable_fen >= 300:
+            told = await outcome(store.apply(refund_begun(p, 300)))
+            if not isinstance(told, Conflict):
+                return told
+            p = await store.payment(p.id) or p
+        return None
+
+    told = await asyncio.gather(*(begin() for _ in range(20)))
+    assert sum(isinstance(one, Payment) for one in told) == 3
+    stored = await store.payment(paid.id)
+    assert stored is not None
+    assert stored.refunding_fen == 900
+    assert len(await store.refunds_of(paid.id)) == 3
+    with pytest.raises(Broken):
+        await store.apply(refund_begun(stored, 101))
+
+
+async def test_a_refund_from_begin_to_end(store: PgStore) -> None:
+    m = merchant()
+    paid = await taken(store, attempt(m, amount=1000))
+    key = Key("again", "a" * 64)
+    begun = refund_begun(paid, 400, key=key)
+    assert begun.refund is not None
+    p = await store.apply(begun)
+    assert await store.refund(begun.refund.id) == replace(begun.refund, version=1)
+    assert await store.key(m.id, "again") == (key, begun.refund.id)
+    for state in (RefundState.SENT, RefundState.UNKNOWN, RefundState.SUCCEEDED):
+        stored = await store.refund(begun.refund.id)
+        assert stored is not None
+        p = await store.apply(refund_step(p, stored, state))
+    assert (p.state, p.refunded_fen, p.refunding_fen) == (State.PARTLY_REFUNDED, 400, 0)
+    with pytest.raises(Conflict):
+        await store.apply(refund_step(p, replace(begun.refund, version=2), RefundState.SENT))
+    balances = await store.balances(m.id)
+    assert (balances["clearing:alipay"], balances["payable"], balances["refund_suspense"]) == (600, -600, 0)
+
+
+async def test_a_refund_of_another_payment_is_a_conflict(store: PgStore) -> None:
+    m = merchant()
+    one, two = await taken(store, attempt(m)), await taken(store, attempt(m))
+    begun = refund_begun(one, 100)
+    await store.apply(begun)
+    assert begun.refund is not None
+    stolen = refund_step(replace(two, refunding_fen=100), replace(begun.refund, version=1), RefundState.SENT)
+    with pytest.raises(Conflict):
+        await store.apply(stolen)
+
+
+async def test_a_poison_row_harms_nobody(store: PgStore) -> None:
+    """Of 64 changes in one batch nine cannot be stored, each for another reason."""
+    m = merchant()
+    good = [attempt(m) for _ in range(55)]
+    p = attempt(m)
+    poison = [
+        step(replace(p, id=new_id("pay", m.bucket), subject="nul \0 inside"), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), subject="half a pair \ud83d"), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), asked_ms=1 << 63), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), asked_ms=1 << 70), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), amount_fen=0), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), currency="USD"), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), merchant_order_no="x" * 65), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket), queries=1 << 31), State.SENT),
+        step(replace(p, id=new_id("pay", m.bucket)), State.SENT),
+    ]
+    poison[-1] = replace(poison[-1], evidence=(line(p, 1, "no such kind"),))
+    changes = [step(one, State.SENT) for one in good]
+    for at, bad in enumerate(poison):
+        changes.insert(at * 7, bad)
+    told = await asyncio.gather(*(store.apply(change) for change in changes), return_exceptions=True)
+    for change, one in zip(changes, told, strict=True):
+        if change in poison:
+            assert isinstance(one, Broken), (change.payment, one)
+            assert await store.payment(change.payment.id) is None
+        else:
+            assert isinstance(one, Payment)
+            assert await store.payment(one.id) == one
+    assert await store.trial_balance() == 0
+
+
+async def test_a_key_is_used_once(store: PgStore, dsn: str) -> None:
+    m = merchant()
+    key = Key("key-1", "1" * 64)
+    other = await PgStore.open(dsn, store._seal)
+    try:
+        work = [sent((store, other)[at % 2], attempt(m), key=key) for at in range(10)]
+        told = await asyncio.gather(*work, return_exceptions=True)
+    finally:
+        await other.close()
+    made = [one for one in told if isinstance(one, Payment)]
+    assert len(made) == 1
+    for fault in told:
+        if not isinstance(fault, Payment):
+            assert isinstance(fault, KeyUsed)
+            assert (fault.made, fault.fingerprint) == (made[0].id, "1" * 64)
+    assert isinstance(await sent(store, attempt(merchant()), key=key), Payment)  # keys belong to merchants
+
+
+async def test_the_database_knows_who_may_follow_whom(store: PgStore, link: asyncpg.Connection) -> None:
+    """Every pair of states, asked of the trigger itself; equal to the table that core/payment.py owns."""
+    m = merchant()
+    p = await sent(store, attempt(m))
+    source = await link.fetchval("select prosrc from pg_proc where proname = 'payment_step_allowed'")
+    pairs = {tuple(word.split(">")) for word in source.replace("'", " ").replace(",", " ").split() if ">" in word[1:-1]}
+    assert pairs == {(a.value, b.value) for a, after in FOLLOWS.items() for b in after}
+    source = await link.fetchval("select prosrc from pg_proc where proname = 'refund_step_allowed'")
+    pairs = {tuple(word.split(">")) for word in source.replace("'", " ").replace(",", " ").split() if ">" in word[1:-1]}
+    assert pairs == {(a.value, b.value) for a, after in REFUND_FOLLOWS.items() for b in after}
+    with pytest.raises(asyncpg.CheckViolationError):
+        await link.execute("update payment set state = 'deferred' where bucket = $1 and id = $2", p.bucket, p.id)
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in OPEN], ids=str)
+async def test_no_end_without_evidence(store: PgStore, state: State) -> None:
+    """P1 and P2 in the database: an end names its evidence; a capture has its whole amount."""
+    p = await sent(store, attempt(merchant()))
+    whole = p.amount_fen if state in (State.PAID, State.SURPLUS, State.PARTLY_REFUNDED, State.REFUNDED) else 0
+    for wrong in (
+        {"decided_ms": 0, "captured_fen": whole},
+        {"decided_by": 0, "captured_fen": whole},
+        {"decided_by": 9, "captured_fen": whole},
+        {"captured_fen": 0 if whole else p.amount_fen},
+        {"captured_fen": p.amount_fen - 1},
+    ):
+        after = replace(p, state=state, evidence_n=2, **{"decided_ms": 5, "decided_by": 2, **wrong})
+        with pytest.raises(Broken):
+            await store.apply(Change(after))
+    assert await store.payment(p.id) == p
+
+
+async def test_stories_and_postings_are_never_rewritten(store: PgStore, link: asyncpg.Connection) -> None:
+    await sent(store, attempt(merchant()))
+    for table in ("evidence", "transfer"):
+        for words in (f"update {table} set payment = payment", f"delete from {table}", f"truncate {table}"):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await link.execute(words)
+
+
+async def test_every_evidence_number_once(store: PgStore) -> None:
+    p = await sent(store, attempt(merchant()))
+    with pytest.raises(Broken):
+        await store.apply(Change(replace(p, queries=1), (line(p, 1),)))
+    assert await store.payment(p.id) == p
+
+
+async def test_debits_equal_credits_after_many_changes(store: PgStore, link: asyncpg.Connection) -> None:
+    shops = [merchant() for _ in range(4)]
+
+    async def life(at: int) -> None:
+        p = await sent(store, attempt(shops[at % 4], amount=100 + at))
+        end = (State.PAID, State.NOT_PAID, State.CLOSED, State.REVERSED)[at // 4 % 4]
+        p = await store.apply(step(p, end))
+        if end is State.PAID and at % 3 == 0:
+            begun = refund_begun(p, 50)
+            p = await store.apply(begun)
+            assert begun.refund is not None
+            p = await store.apply(refund_step(p, replace(begun.refund, version=1), RefundState.SENT))
+        elif end is not State.PAID and at % 5 == 0:
+            await store.apply(step(p, State.PAID))
+
+    await asyncio.gather(*(life(at) for at in range(120)))
+    assert await store.trial_balance() == 0
+    for shop in shops:
+        rows = await link.fetch(
+            "select account, sum(fen)::bigint as fen from (select debit as account, amount_fen as fen from transfer"
+            " where merchant = $1 union all select credit, -amount_fen from transfer where merchant = $1) t group by account",
+            shop.id,
+        )
+        assert {row["account"]: row["fen"] for row in rows} == await store.balances(shop.id)
