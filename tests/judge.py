@@ -4,6 +4,7 @@ Run as a program: ``python judge.py API KEY BOOKS_JSON [--settled]``. Reads ever
 HTTP and the books from a file; prints one line a contradiction; exit 1 when there is one.
 """
 
+import itertools
 import json
 import sys
 import urllib.request
@@ -79,7 +80,7 @@ def manners(books: dict, gap_ms: int, most: int) -> list[str]:
     for number, at in times.items():
         wrong += [
             f"{number}: two queries {later - earlier} ms apart"
-            for earlier, later in zip(at, at[1:], strict=False)
+            for earlier, later in itertools.pairwise(at)
             if later - earlier < gap_ms
         ]
         if len(at) > most:

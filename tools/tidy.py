@@ -164,7 +164,7 @@ _OUTSIDE = re.compile(
 )
 # Rooms that touch the world by trade. Everywhere else the five ports carry what is not deterministic.
 _CARRIERS = ("ports", "sandbox", "app", "cli")
-_CARRIER_FILES = ("store/seal.py", "api/server.py")
+_CARRIER_FILES = ("store/seal.py", "store/batch.py", "api/server.py", "sim/world.py")
 
 
 def rule_ports(house: House) -> Iterator[Fault]:

@@ -46,7 +46,7 @@ KINDS = [
     ("hesitates", "undo_refused", "cancel", None),
     ("hesitates", "undo_lost", "cancel", None),
     ("hesitates", "undo_retry", "cancel", None),
-    ("hesitates", "unknown_code", "cancel", None),
+    ("hesitates", "unknown_code", "cancel", State.CLOSED),
 ]
 
 

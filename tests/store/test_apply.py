@@ -1,7 +1,9 @@
 """One phase of many payments: what is written, what is refused, and who is not harmed by it."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,9 +18,9 @@ from daozhang.store.store import PgStore
 from tests.store.kit import attempt, line, merchant, new_id, refund_begun, refund_step, sent, step, taken
 
 
-async def outcome(work: "asyncio.Future[Payment] | object") -> object:
+async def outcome(work: Awaitable[Payment]) -> Payment | BaseException:
     """What a change came to: the payment, or the fault."""
-    (told,) = await asyncio.gather(work, return_exceptions=True)  # type: ignore[call-overload]
+    (told,) = await asyncio.gather(work, return_exceptions=True)
     return told
 
 
@@ -220,7 +222,8 @@ async def test_no_end_without_evidence(store: PgStore, state: State) -> None:
         {"captured_fen": 0 if whole else p.amount_fen},
         {"captured_fen": p.amount_fen - 1},
     ):
-        after = replace(p, state=state, evidence_n=2, **{"decided_ms": 5, "decided_by": 2, **wrong})
+        more: dict[str, Any] = {"decided_ms": 5, "decided_by": 2, **wrong}
+        after = replace(p, state=state, evidence_n=2, **more)
         with pytest.raises(Broken):
             await store.apply(Change(after))
     assert await store.payment(p.id) == p
