@@ -18,7 +18,17 @@ _IS_OTHERWISE = "state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_
 _STATES = frozenset(state.value for state in State)
 _LOOKUP_MOST = 20
 _ROOM_MS = 60_000
-_LAST = "\U0010ffff"  # sorts after every character
+# First the index over the last four characters of all numbers of all payments, then whatever else was asked for.
+_BY_TAIL = f"""
+with hit as materialized (
+    select {PAYMENT} from payment
+    where array[
+            hashtext(merchant || right(id, 4)), hashtext(merchant || right(merchant_order_no, 4)),
+            hashtext(merchant || right(trade_no, 4))
+        ] @> array[hashtext($2 || right(?, 4))]
+        and (right(id, length(?)) = ? or right(merchant_order_no, length(?)) = ? or right(trade_no, length(?)) = ?)
+)
+"""
 _LAST_MS = (1 << 48) - 1
 
 
@@ -82,23 +92,19 @@ class PgReading:
         self, merchant: str, *, no_tail: str = "", amount_fen: int = 0, from_ms: int = 0, to_ms: int = 0, till: str = ""
     ) -> list[Payment]:
         """The newest twenty, by the tail of any of a payment's numbers, or by amount and time (``to_ms`` excluded)."""
-        found: dict[str, Payment] = {}
-        for number in ("id", "merchant_order_no", "trade_no") if no_tail else ("",):
-            query = _Query(f"select {PAYMENT} from payment", merchant)
-            if number:
-                start = no_tail[::-1]
-                query.add(f"reverse({number}) ~>=~ ? and reverse({number}) ~<~ ?", start, start + _LAST)
-                query.add("trade_no <> ''" if number == "trade_no" else "true")
-            if amount_fen:
-                query.add("amount_fen = ?", amount_fen)
-            if from_ms:
-                query.add("created_ms >= ? and created_ms < ?", from_ms, to_ms)
-                query.add("id between ? and ?", _earliest(from_ms), _latest(to_ms))
-            if till:
-                query.add("till = ?", till)
-            for row in await self._pool.fetch(query.text("id desc", _LOOKUP_MOST), *query.given):
-                found[row["id"]] = payment_of(row)
-        return [found[ident] for ident in sorted(found, reverse=True)[:_LOOKUP_MOST]]
+        query = _Query(f"select {PAYMENT} from {'hit' if no_tail else 'payment'}", merchant)
+        if amount_fen:
+            query.add("amount_fen = ?", amount_fen)
+        if from_ms:
+            query.add("created_ms >= ? and created_ms < ?", from_ms, to_ms)
+            query.add("id between ? and ?", _earliest(from_ms), _latest(to_ms))
+        if till:
+            query.add("till = ?", till)
+        text = query.text("id desc", _LOOKUP_MOST)
+        if no_tail:
+            text = _BY_TAIL.replace("?", f"${len(query.given) + 1}") + text
+            query.given.append(no_tail)
+        return [payment_of(row) for row in await self._pool.fetch(text, *query.given)]
 
     async def refunds(self, merchant: str, *, payment: str = "", cursor: str = "", limit: int = 50) -> Page:
         query = _Query(f"select {REFUND} from refund", merchant)
@@ -126,7 +132,7 @@ class PgReading:
 
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
         number = event_id.removeprefix("evt_")
-        if not number.isdigit() or len(number) > 18:
+        if not _number(number, 18):
             return None
         row = await self._pool.fetchrow(
             f"select {_EVENT} from event where bucket = $1 and seq = $2 and merchant = $3",
@@ -145,7 +151,7 @@ class PgReading:
         return int(await self._pool.fetchval("select coalesce(sum(fen), 0) from balance"))
 
     async def alarms(self, *, cursor: str = "", limit: int = 50) -> Page:
-        before = int(cursor) if cursor.isdigit() else 1 << 60
+        before = int(cursor) if _number(cursor, 18) else 1 << 60
         rows = await self._pool.fetch(
             "select seq, kind, subject, at_ms, detail from alarm where seq < $1 order by seq desc limit $2",
             before,
@@ -176,12 +182,16 @@ def _latest(at_ms: int) -> str:
     return "pay_" + ulid(min(at_ms + _ROOM_MS, _LAST_MS), b"\xff" * 9, 255)
 
 
+def _number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= most
+
+
 def parse_cursor(cursor: str) -> tuple[int, int]:
     """``XACT-SEQ``. Raises ValueError."""
     if not cursor:
         return 0, -1
     xact, _, seq = cursor.partition("-")
-    if not (xact.isdigit() and seq.isdigit()) or len(xact) > 19 or len(seq) > 18:
+    if not (_number(xact, 19) and _number(seq, 18)):
         raise ValueError("a cursor is taken from an earlier answer, unchanged")
     return int(xact), int(seq)
 

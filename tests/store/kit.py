@@ -31,7 +31,9 @@ def merchant() -> Merchant:
     return Merchant(ident, bucket_of_merchant(ident), "小李包子铺", False, NOW)
 
 
-def attempt(of: Merchant, order: str = "", *, amount: int = 1250, at_ms: int = 0, till: str = "till_1", **more: Any) -> Payment:
+def attempt(
+    of: Merchant, order: str = "", *, amount: int = 1250, at_ms: int = 0, till: str = "till_1", **more: Any
+) -> Payment:
     """An attempt that is not stored yet."""
     at = at_ms or tick()
     p = Payment(

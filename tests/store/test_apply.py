@@ -38,7 +38,12 @@ async def test_what_is_written_is_read_back_whole(store: PgStore) -> None:
     assert await store.key(m.id, p.id) == (Key(p.id, "f" * 64), p.id)
     assert await store.sale(m.id, p.merchant_order_no) == [paid]
     amount = p.amount_fen
-    assert await store.balances(m.id) == {"clearing:alipay": amount, "in_doubt:alipay": 0, "payable": -amount, "suspense": 0}
+    assert await store.balances(m.id) == {
+        "clearing:alipay": amount,
+        "in_doubt:alipay": 0,
+        "payable": -amount,
+        "suspense": 0,
+    }
     assert [row.type for row in (await store.events(m.id)).rows] == ["payment.sent", "payment.paid"]
 
 
@@ -74,7 +79,9 @@ async def test_an_end_and_a_new_attempt_in_one_batch(store: PgStore) -> None:
     """The sale becomes free in the batch that wants it: the new attempt is not lost, whichever is first."""
     m = merchant()
     first = await sent(store, attempt(m, "turn"))
-    ended, begun = await asyncio.gather(store.apply(step(first, State.CLOSED)), sent(store, attempt(m, "turn")), return_exceptions=True)
+    ended, begun = await asyncio.gather(
+        store.apply(step(first, State.CLOSED)), sent(store, attempt(m, "turn")), return_exceptions=True
+    )
     assert isinstance(ended, Payment)
     if not isinstance(begun, Payment):
         assert isinstance(begun, SaleTaken)

@@ -60,7 +60,11 @@ async def test_nothing_twice_and_nothing_of_nobody(store: PgStore) -> None:
         await store.add_shop(Shop(new_id("sto", 5), 5, "mer_nobody", "x", NOW))
     with pytest.raises(Broken):
         await store.add_till(Till(new_id("till", m.bucket), m.bucket, m.id, "sto_nobody", "x", NOW))
-    for wrong in (replace(merchant(), late_policy="?"), replace(merchant(), name="nul \0"), replace(merchant(), name="\ud83d")):
+    for wrong in (
+        replace(merchant(), late_policy="?"),
+        replace(merchant(), name="nul \0"),
+        replace(merchant(), name="\ud83d"),
+    ):
         with pytest.raises(Broken):
             await store.add_merchant(wrong)
 

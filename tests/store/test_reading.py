@@ -67,7 +67,7 @@ async def test_a_number_is_found_by_its_tail(store: PgStore, length: int) -> Non
 async def test_a_payment_is_found_by_amount_and_time(store: PgStore) -> None:
     m = merchant()
     made = [await sent(store, attempt(m, amount=990 + at % 2, at_ms=NOW + at * 10 * MINUTE)) for at in range(8)]
-    around = {"from_ms": NOW + 15 * MINUTE, "to_ms": NOW + 65 * MINUTE}
+    around: dict[str, Any] = {"from_ms": NOW + 15 * MINUTE, "to_ms": NOW + 65 * MINUTE}
     assert ids(await store.lookup(m.id, amount_fen=990, **around)) == [made[6].id, made[4].id, made[2].id]
     assert await store.lookup(m.id, amount_fen=992, **around) == []
     assert await store.lookup(m.id, amount_fen=990, till="another", **around) == []
@@ -132,10 +132,12 @@ async def test_alarms_newest_first(store: PgStore) -> None:
     assert rest.rows[0]["detail"]["at"] == 0
 
 
-async def test_an_index_serves_every_question(store: PgStore, link: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_index_serves_every_question(
+    store: PgStore, link: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every statement of every reading method, planned as if tables were large: no table is read from end to end."""
     asked: list[tuple[str, tuple[Any, ...]]] = []
-    real = store._pool._pool  # type: ignore[attr-defined]
+    real = store._pool._pool
 
     class Listening:
         def __getattr__(self, name: str) -> Any:
@@ -193,5 +195,10 @@ async def test_an_index_serves_every_question(store: PgStore, link: asyncpg.Conn
                 text = text.replace(name, f"${at}" + ("::smallint" if name == "p_bucket" else ""))
         plan = "\n".join(row[0] for row in await link.fetch(f"explain {text}", *given))
         assert "Seq Scan" not in plan, (text, plan)
-        seen |= {word for row in plan.splitlines() for word in row.split() if word.startswith(("payment_", "timer_", "event_"))}
+        seen |= {
+            word
+            for row in plan.splitlines()
+            for word in row.split()
+            if word.startswith(("payment_", "timer_", "event_"))
+        }
     assert {"payment_by_tail", "payment_open", "payment_otherwise", "payment_of_till", "payment_of_sale"} <= seen, seen
