@@ -29,11 +29,11 @@ def new_channel(talk: Talk, name: str, into: Path | None) -> None:
         raise Oops(f"{name} 已经存在", f"{name} exists already")
     shutil.copytree(shelf / "template" if (shelf / "template").exists() else Path(daozhang.__file__).parent / "channels" / "template",
                     target, ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
-    manifest = target / "manifest.toml"
-    text = manifest.read_text("utf-8").replace('name = "template"', f'name = "{name}"')
-    manifest.write_text(
-        "\n".join(line for line in text.splitlines() if not line.startswith("template =")) + "\n", "utf-8"
-    )
+    for file in [*target.glob("*.py"), target / "manifest.toml"]:
+        text = file.read_text("utf-8").replace("channels.template", f"channels.{name}")
+        text = text.replace('name = "template"', f'name = "{name}"').replace('"wire": "template"', f'"wire": "{name}"')
+        kept = [line for line in text.splitlines() if not line.startswith("template = ")]
+        file.write_text("\n".join(kept) + "\n", "utf-8")
     talk.document({"channel": name, "folder": str(target)})
     talk.show(
         talk.pick(

@@ -64,7 +64,12 @@ def test_what_is_no_json_is_refused(system: System, raw: bytes) -> None:
 def test_money_needs_a_key_and_a_key_is_for_one_request(system: System) -> None:
     for path in ("/v1/payments", "/v1/refunds"):
         body = body_of(system) if path.endswith("payments") else {"payment": system.pay()["id"]}
-        for key, code in ((None, "key_missing"), ("", "key_malformed"), ("x" * 256, "key_malformed"), ("a b", "key_malformed")):
+        for key, code in (
+            (None, "key_missing"),
+            ("", "key_malformed"),
+            ("x" * 256, "key_malformed"),
+            ("a b", "key_malformed"),
+        ):
             headers = {"Idempotency-Key": key} if key is not None else {"Idempotency-Key": "\x00drop"}
             if key is None:
                 status, told = _without_key(system, path, body)
@@ -91,7 +96,9 @@ def test_a_repeat_finds_the_first_and_another_body_is_refused(system: System) ->
     status, told = system.call("POST", "/v1/payments", body | {"amount": 1}, headers={"Idempotency-Key": key})
     assert status == 422 and told["payment"] == first["id"]
     is_problem(told, "idempotency_key_reused")
-    orders = [order for order in system.books()["orders"] if order["out_trade_no"] == first["channel_refs"]["out_trade_no"]]
+    orders = [
+        order for order in system.books()["orders"] if order["out_trade_no"] == first["channel_refs"]["out_trade_no"]
+    ]
     assert len(orders) == 1
 
 
@@ -142,8 +149,13 @@ def test_bad_addresses(system: System, method: str, path: str, code: str, status
 
 
 def test_problems_speak_the_callers_language(system: System) -> None:
-    titles = {lang: system.call("GET", "/v1/payments/pay_x", headers={"Accept-Language": lang})[1]["title"] for lang in ("zh-CN", "en-GB", "fr, en;q=0.5")}
-    assert titles["zh-CN"] == KINDS["not_found"].zh and titles["en-GB"] == titles["fr, en;q=0.5"] == KINDS["not_found"].en
+    titles = {
+        lang: system.call("GET", "/v1/payments/pay_x", headers={"Accept-Language": lang})[1]["title"]
+        for lang in ("zh-CN", "en-GB", "fr, en;q=0.5")
+    }
+    assert (
+        titles["zh-CN"] == KINDS["not_found"].zh and titles["en-GB"] == titles["fr, en;q=0.5"] == KINDS["not_found"].en
+    )
 
 
 def test_every_problem_has_both_languages() -> None:
@@ -176,13 +188,26 @@ async def _other_merchant(system: System, scopes: frozenset[str]) -> dict[str, s
         await store.add_shop(Shop(shop, bucket, merchant, "店", now))
         await store.add_till(Till(till, bucket, merchant, shop, "1", now))
         secret = f"dz_test_sk_{os.urandom(24).hex()}"
-        await store.add_key(ApiKey(key, bucket, merchant, False, scopes, hashlib.sha256(secret.encode()).hexdigest(), now))
+        await store.add_key(
+            ApiKey(key, bucket, merchant, False, scopes, hashlib.sha256(secret.encode()).hexdigest(), now)
+        )
         return {"api_key": secret, "merchant": merchant, "store": shop, "till": till, "key": key}
     finally:
         await store.close()
 
 
-ALL = frozenset({"payments:read", "payments:write", "refunds:write", "events:read", "directory:read", "directory:write", "sandbox", "operations"})
+ALL = frozenset(
+    {
+        "payments:read",
+        "payments:write",
+        "refunds:write",
+        "events:read",
+        "directory:read",
+        "directory:write",
+        "sandbox",
+        "operations",
+    }
+)
 
 
 def test_no_object_of_another_merchant_is_reachable_by_any_route(system: System) -> None:
@@ -193,7 +218,14 @@ def test_no_object_of_another_merchant_is_reachable_by_any_route(system: System)
     event = system.call("GET", "/v1/events?limit=1")[1]["data"][0]
     mine = {"payments": paid["id"], "refunds": refund["id"], "events": event["id"], "merchants": system.state["merchant"],
             "stores": system.state["store"], "tills": system.state["till"], "keys": "key_01JD8000000000000000000000"}  # fmt: skip
-    secrets = {paid["id"], refund["id"], paid["merchant_order_no"], system.state["till"], system.state["store"], system.state["merchant"]}
+    secrets = {
+        paid["id"],
+        refund["id"],
+        paid["merchant_order_no"],
+        system.state["till"],
+        system.state["store"],
+        system.state["merchant"],
+    }
     page = system.call("GET", "/v1/openapi.json")[1]
     tried = 0
     for path, methods in page["paths"].items():
@@ -205,7 +237,9 @@ def test_no_object_of_another_merchant_is_reachable_by_any_route(system: System)
             body = {"payment": paid["id"], "no_tail": paid["id"][-6:], "goods_handed_over": True, "till": mine["tills"], "name": "x",
                     "amount": 1, "merchant_order_no": "x", "method": {"type": "pay_by_code", "code": "280000000000000000"},
                     "store": mine["stores"], "scopes": ["payments:read"], "channel": "alipay", "settings": {}, "secrets": {}}  # fmt: skip
-            status, told = system.call(method.upper(), filled, body if method in ("post", "patch") else None, api_key=other["api_key"])
+            status, told = system.call(
+                method.upper(), filled, body if method in ("post", "patch") else None, api_key=other["api_key"]
+            )
             if isinstance(told, dict):
                 told.pop("instance", None)  # the caller's own words
             text = json.dumps(told, ensure_ascii=False)
@@ -256,7 +290,10 @@ def test_channel_accounts_keep_their_secrets_and_their_hosts(system: System) -> 
     status, told = system.call("POST", "/v1/channel_accounts", bad_key)
     assert status == 409 and "hello" not in json.dumps(told)
     status, told = system.call("POST", "/v1/channel_accounts", good | {"secrets": {}})
-    assert status == 422 and {error["pointer"] for error in told["errors"]} == {"/secrets/app_private_key", "/secrets/alipay_public_key"}
+    assert status == 422 and {error["pointer"] for error in told["errors"]} == {
+        "/secrets/app_private_key",
+        "/secrets/alipay_public_key",
+    }
 
 
 # -- notifies that lie ------------------------------------------------------------------------------------------------------
@@ -267,7 +304,9 @@ def test_channel_accounts_keep_their_secrets_and_their_hosts(system: System) -> 
     [("notify_wrong_amount", "notify.bad_amount"), ("notify_wrong_seller", "notify.bad_seller"), ("notify_wrong_app", "notify.bad_app"),
      ("notify_forged", "notify.bad_signature")],
 )  # fmt: skip
-def test_a_notify_that_contradicts_us_changes_nothing_is_kept_and_asked_about(system: System, mode: str, alarm: str) -> None:
+def test_a_notify_that_contradicts_us_changes_nothing_is_kept_and_asked_about(
+    system: System, mode: str, alarm: str
+) -> None:
     system.chaos("lost_after", op="pay")
     system.chaos(mode)
     asked_before = len(system.books()["requests"])
@@ -291,8 +330,16 @@ def test_notifies_from_nowhere_are_never_thanked(system: System) -> None:
     import urllib.request
 
     url = f"http://127.0.0.1:{system.base_port}/v1/notify/alipay"
-    for form in (b"", b"a=b", urlencode({"app_id": "1", "sign": "x", "out_trade_no": "DZ1"}).encode(), b"\xff" * 100, b"a=1&a=2"):
-        request = urllib.request.Request(url, form, {"Content-Type": "application/x-www-form-urlencoded"}, method="POST")
+    for form in (
+        b"",
+        b"a=b",
+        urlencode({"app_id": "1", "sign": "x", "out_trade_no": "DZ1"}).encode(),
+        b"\xff" * 100,
+        b"a=1&a=2",
+    ):
+        request = urllib.request.Request(
+            url, form, {"Content-Type": "application/x-www-form-urlencoded"}, method="POST"
+        )
         with urllib.request.urlopen(request, timeout=10) as reply:
             assert reply.read() != b"success"
 
@@ -364,7 +411,9 @@ def test_the_stream_tells_at_once_and_keeps_talking(system: System) -> None:
 
     told = system.pay("hesitates", wait_s=0)
     line = http.client.HTTPConnection("127.0.0.1", system.base_port, timeout=10)
-    line.request("GET", f"/v1/payments/{told['id']}/stream", headers={"Authorization": f"Bearer {system.state['api_key']}"})
+    line.request(
+        "GET", f"/v1/payments/{told['id']}/stream", headers={"Authorization": f"Bearer {system.state['api_key']}"}
+    )
     reply, times = line.getresponse(), []
     while len(times) < 4:
         if reply.readline().startswith(b"data: "):

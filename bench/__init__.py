@@ -1,0 +1,1 @@
+"""Figures, not tests: ratios from one run, CPU per payment, and what the machine was doing meanwhile."""
