@@ -25,11 +25,12 @@ def sdk(system: System, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The official client; its transport only knows ports 80 and 443, so the connection is given (6-peers)."""
     given = json.loads(system.cli("sandbox", "credentials", "--json")[1])["alipay"]
     port = system.base_port + 1
-    monkeypatch.setattr(
-        WebUtils,
-        "get_http_connection",
-        lambda url, query, timeout: ("", http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)),
-    )
+
+    def connection(url: str, query: str, timeout: int) -> tuple[str, http.client.HTTPConnection]:
+        """As the SDK does it (an absolute-form target), with our port."""
+        return f"http://127.0.0.1/gateway.do?{query}", http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+    monkeypatch.setattr(WebUtils, "get_http_connection", connection)
     config = AlipayClientConfig()
     config.server_url = given["gateway"]
     config.app_id = given["app_id"]
