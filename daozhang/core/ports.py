@@ -89,6 +89,7 @@ class Change:
     ``payment`` is the new snapshot; it is written only over version ``payment.version`` (0: a new row), and
     becomes version + 1. ``refund`` likewise, when a refund moves in the same transaction. ``timer_ms`` is the
     next due time of the payment (0: none), ``refund_timer_ms`` of the refund. ``wake``: tell waiting processes.
+    ``transfers`` are dated by the last evidence line, or the last event, that comes with them: one must.
     """
 
     payment: Payment

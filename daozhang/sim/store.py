@@ -12,12 +12,17 @@ from typing import Any
 from daozhang.core.directory import ApiKey, EventRow, Merchant, Page, Shop, Till
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict, KeyUsed, SaleTaken
-from daozhang.core.ids import out_trade_no
+from daozhang.core.ids import payment_of
 from daozhang.core.ledger import Transfer
+from daozhang.core.money import MOST_FEN
 from daozhang.core.must import must
 from daozhang.core.payment import FOLLOWS, OPEN, RECEIVED, SALE_IS_FREE, Payment, State
 from daozhang.core.ports import AccountRow, Change, Due, Event, Key
-from daozhang.core.refund import Refund
+from daozhang.core.refund import FOLLOWS as REFUND_FOLLOWS
+from daozhang.core.refund import UNDER_WAY, Refund, RefundState
+
+_KINDS = frozenset({"asked", "answered", "notified", "act", "told", "decided"})
+_REFUND_ENDS = frozenset(RefundState) - UNDER_WAY
 
 
 async def _at_once() -> None:
@@ -36,6 +41,7 @@ class SimStore:
         self.events_: list[tuple[int, Event]] = []
         self.keys_: dict[tuple[str, str], tuple[Key, str]] = {}
         self.timers: dict[str, Due] = {}
+        self._leases: dict[str, int] = {}
         self.alarms_: list[tuple[str, str, int, dict[str, Any]]] = []
         self.balance: dict[tuple[str, str], int] = defaultdict(int)
         self._merchants: dict[str, Merchant] = {}
@@ -48,19 +54,30 @@ class SimStore:
     # -- Store ---------------------------------------------------------------------------------------------------------
 
     async def apply(self, change: Change) -> Payment:
+        """In the order in which PostgreSQL finds things out: used keys, versions, steps, invariants, the sale lock."""
         await self._pause()
         after, before = change.payment, self.payments_.get(change.payment.id)
-        if change.key is not None:
-            known = self.keys_.get((after.merchant, change.key.key))
-            if known is not None:
-                raise KeyUsed(known[1], known[0].fingerprint)
-        if (before.version if before else 0) != after.version:
-            raise Conflict(f"version {after.version} is not the stored one")
+        known = self.keys_.get((after.merchant, change.key.key)) if change.key is not None else None
+        if known is not None:
+            raise KeyUsed(known[1], known[0].fingerprint)
+        if change.refund is not None:
+            self._check_refund_version(change.refund, after)
+        if after.version > 0:
+            if before is None or before.version != after.version:
+                raise Conflict(f"version {after.version} is not the stored one")
+            must(after.state is before.state or after.state in FOLLOWS[before.state], "states follow the table")
+        _check_payment(after)
+        if after.version == 0 and before is not None:
+            raise Conflict("the payment is already stored")
         self._check_sale(after)
-        self._check_refund(change)
-        self._check_payment(before, after)
+        self._check_lines(change)
         self._write(change, replace(after, version=after.version + 1))
         return self.payments_[after.id]
+
+    def _check_refund_version(self, refund: Refund, payment: Payment) -> None:
+        stored = self.refunds_.get(refund.id)
+        if (stored.version if stored else 0) != refund.version or (stored is not None and stored.payment != payment.id):
+            raise Conflict("the refund has moved")
 
     def _check_sale(self, after: Payment) -> None:
         if after.state in SALE_IS_FREE:
@@ -70,32 +87,36 @@ class SimStore:
             if same and other.id != after.id and other.state not in SALE_IS_FREE:
                 raise SaleTaken(other.id)
 
-    def _check_refund(self, change: Change) -> None:
-        if change.refund is not None:
-            stored = self.refunds_.get(change.refund.id)
-            if (stored.version if stored else 0) != change.refund.version:
-                raise Conflict("the refund has moved")
-
-    @staticmethod
-    def _check_payment(before: Payment | None, after: Payment) -> None:
-        state = before.state if before else State.CREATED
-        must(after.state is state or after.state in FOLLOWS[state], f"{state} is never followed by {after.state}")
-        must(0 <= after.refunding_fen + after.refunded_fen <= after.captured_fen, "no more goes back than came in")
-        must(
-            after.captured_fen == 0 or after.state in RECEIVED or after.state is State.SURPLUS,
-            "captured means received",
-        )
+    def _check_lines(self, change: Change) -> None:
+        """Evidence, postings and the refund, as the schema wants them."""
+        numbers = [line.n for line in change.evidence] + [line.n for line in self.evidence_.get(change.payment.id, [])]
+        must(len(set(numbers)) == len(numbers) and min(numbers, default=1) > 0, "every evidence number once")
+        must(all(line.kind in _KINDS for line in change.evidence), "evidence has a kind")
+        must(not change.transfers or change.evidence or change.events, "postings take their date from evidence or event")
+        for posting in change.transfers:
+            must(posting.amount_fen > 0 and posting.debit != posting.credit, "a transfer moves something")
+        refund = change.refund
+        if refund is None:
+            return
+        must(refund.amount_fen > 0 and refund.fee_back_fen >= 0, "a refund gives something back")
+        must((refund.state in _REFUND_ENDS) == (refund.decided_ms > 0), "an end has its time")
+        stored = self.refunds_.get(refund.id)
+        if stored is not None:
+            was, now = ((r.merchant, r.payment, r.amount_fen, r.kind) for r in (stored, refund))
+            must(was == now, "a refund stays what it was")
+            must(
+                refund.state is stored.state or refund.state in REFUND_FOLLOWS[stored.state], "states follow the table"
+            )
 
     def _write(self, change: Change, stored: Payment) -> None:
-        numbers = {line.n for line in self.evidence_[stored.id]}
-        must(not numbers & {line.n for line in change.evidence}, "evidence is append-only")
         self.payments_[stored.id] = stored
         self.evidence_[stored.id].extend(change.evidence)
         for transfer in change.transfers:
             self.transfers.append((stored.id, transfer))
             self.balance[stored.merchant, transfer.debit] += transfer.amount_fen
             self.balance[stored.merchant, transfer.credit] -= transfer.amount_fen
-        self.events_.extend((len(self.events_) + at, event) for at, event in enumerate(change.events))
+        for event in change.events:
+            self.events_.append((len(self.events_) + 1, event))
         self._set_timer(stored.id, stored.bucket, change.timer_ms)
         if change.refund is not None:
             refund = replace(change.refund, version=change.refund.version + 1)
@@ -110,6 +131,7 @@ class SimStore:
 
     def _set_timer(self, subject: str, bucket: int, at_ms: int) -> None:
         held = self.timers.get(subject)
+        self._leases.pop(subject, None)
         if at_ms:
             self.timers[subject] = Due(subject, bucket, at_ms, held.fence + 1 if held else 1)
         else:
@@ -150,17 +172,19 @@ class SimStore:
         return self._accounts.get(account_id)
 
     async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
+        """Here a lease ends by the simulation's time."""
         await self._pause()
-        due = sorted((d for d in self.timers.values() if d.run_at_ms <= now_ms), key=lambda d: d.run_at_ms)[:most]
-        claimed = [replace(d, run_at_ms=now_ms + lease_ms, fence=d.fence + 1) for d in due]
+        free = [d for d in self.timers.values() if d.run_at_ms <= now_ms and self._leases.get(d.subject, 0) <= now_ms]
+        claimed = [replace(d, fence=d.fence + 1) for d in sorted(free, key=lambda d: d.run_at_ms)[:most]]
         self.timers.update({d.subject: d for d in claimed})
+        self._leases.update({d.subject: now_ms + lease_ms for d in claimed})
         return claimed
 
     async def release(self, due: Due) -> None:
         await self._pause()
         held = self.timers.get(due.subject)
         if held is not None and held.fence == due.fence:
-            del self.timers[due.subject]
+            self._set_timer(due.subject, due.bucket, 0)
 
     async def next_due_ms(self) -> int | None:
         await self._pause()
@@ -173,9 +197,15 @@ class SimStore:
     # -- Directory -----------------------------------------------------------------------------------------------------
 
     async def add_merchant(self, merchant: Merchant) -> None:
-        self._merchants[merchant.id] = merchant
+        _add(self._merchants, merchant.id, merchant)
 
-    change_merchant = add_merchant
+    async def change_merchant(self, merchant: Merchant) -> None:
+        known = self._merchants.get(merchant.id)
+        if known is not None:
+            self._merchants[merchant.id] = replace(
+                known, name=merchant.name, late_policy=merchant.late_policy, late_after_s=merchant.late_after_s,
+                trade=merchant.trade,
+            )  # fmt: skip
 
     async def merchant(self, merchant_id: str) -> Merchant | None:
         return self._merchants.get(merchant_id)
@@ -184,7 +214,7 @@ class SimStore:
         return _page(sorted(self._merchants.values(), key=lambda m: m.id), cursor, limit)
 
     async def add_shop(self, shop: Shop) -> None:
-        self._shops[shop.id] = shop
+        _add(self._shops, shop.id, shop)
 
     async def shop(self, merchant: str, shop_id: str) -> Shop | None:
         found = self._shops.get(shop_id)
@@ -196,7 +226,7 @@ class SimStore:
         )
 
     async def add_till(self, till: Till) -> None:
-        self._tills[till.id] = till
+        _add(self._tills, till.id, till)
 
     async def till(self, merchant: str, till_id: str) -> Till | None:
         found = self._tills.get(till_id)
@@ -208,7 +238,7 @@ class SimStore:
         )
 
     async def add_key(self, key: ApiKey) -> None:
-        self._api_keys[key.id] = key
+        _add(self._api_keys, key.id, key)
 
     async def key_by_hash(self, sha256: str) -> ApiKey | None:
         return next((key for key in self._api_keys.values() if key.sha256 == sha256 and not key.revoked_ms), None)
@@ -224,7 +254,7 @@ class SimStore:
         return True
 
     async def add_account(self, account: AccountRow, sealed: bytes) -> None:
-        self._accounts[account.id] = account
+        _add(self._accounts, account.id, account)
 
     async def accounts(self, merchant: str) -> list[AccountRow]:
         return sorted((row for row in self._accounts.values() if row.merchant == merchant), key=lambda row: row.id)
@@ -236,7 +266,7 @@ class SimStore:
 
     async def accounts_by_app(self, channel: str, app_id: str) -> list[AccountRow]:
         rows = [r for r in self._accounts.values() if r.channel == channel and r.settings.get("app_id") == app_id]
-        return sorted(rows, key=lambda row: row.id)
+        return sorted(rows, key=lambda row: row.id, reverse=True)[:20]
 
     # -- Reading -------------------------------------------------------------------------------------------------------
 
@@ -261,17 +291,13 @@ class SimStore:
     async def lookup(
         self, merchant: str, *, no_tail: str = "", amount_fen: int = 0, from_ms: int = 0, to_ms: int = 0, till: str = ""
     ) -> list[Payment]:
-        found = []
-        for p in self.payments_.values():
-            numbers = (p.id, out_trade_no(p.id), p.merchant_order_no, p.trade_no)
-            if (
-                p.merchant == merchant
-                and till in ("", p.till)
-                and (not no_tail or any(number.endswith(no_tail) for number in numbers))
-                and amount_fen in (0, p.amount_fen)
-                and (not from_ms or from_ms <= p.created_ms < to_ms)
-            ):
-                found.append(p)
+        tail = payment_of(no_tail) or no_tail
+        found = [
+            p for p in self.payments_.values()
+            if p.merchant == merchant and till in ("", p.till) and amount_fen in (0, p.amount_fen)
+            and (not tail or any(number.endswith(tail) for number in (p.id, p.merchant_order_no, p.trade_no)))
+            and (not from_ms or from_ms <= p.created_ms < to_ms)
+        ]  # fmt: skip
         return sorted(found, key=lambda p: p.id, reverse=True)[:20]
 
     async def refunds(self, merchant: str, *, payment: str = "", cursor: str = "", limit: int = 50) -> Page:
@@ -297,11 +323,17 @@ class SimStore:
         return sum(self.balance.values())
 
     async def alarms(self, *, cursor: str = "", limit: int = 50) -> Page:
-        rows = [{"kind": k, "subject": s, "at_ms": at, "detail": d} for k, s, at, d in self.alarms_]
-        return Page(rows[:limit], "", len(rows) > limit)
+        before = int(cursor) if cursor else len(self.alarms_) + 1
+        rows = [
+            {"seq": at, "kind": kind, "subject": subject, "at_ms": at_ms, "detail": detail}
+            for at, (kind, subject, at_ms, detail) in enumerate(self.alarms_, 1)
+            if at < before
+        ][::-1]
+        more = len(rows) > limit
+        return Page(rows[:limit], str(rows[limit - 1]["seq"]) if more else "", more)
 
     async def possible_twin(self, payment: Payment, within_ms: int) -> str | None:
-        for p in self.payments_.values():
+        for p in sorted(self.payments_.values(), key=lambda p: p.id, reverse=True):
             near = abs(p.created_ms - payment.created_ms) <= within_ms
             like = (p.merchant, p.till, p.amount_fen) == (payment.merchant, payment.till, payment.amount_fen)
             if near and like and p.state is State.PAID and p.merchant_order_no != payment.merchant_order_no:
@@ -312,3 +344,24 @@ class SimStore:
 def _page(rows: Sequence[Any], cursor: str, limit: int, falling: bool = False) -> Page:
     after = [row for row in rows if not cursor or (row.id < cursor if falling else row.id > cursor)]
     return Page(list(after[:limit]), after[limit - 1].id if len(after) > limit else "", len(after) > limit)
+
+
+def _add(rows: dict[str, Any], ident: str, row: Any) -> None:
+    if ident in rows:
+        raise Conflict("it exists already")
+    rows[ident] = row
+
+
+def _check_payment(p: Payment) -> None:
+    """The invariants that the schema keeps of one row; the differential suite holds both lists together."""
+    whole = {0, p.amount_fen}
+    must(1 <= p.amount_fen <= MOST_FEN and p.currency == "CNY", "an amount in yuan")
+    must(1 <= len(p.merchant_order_no) <= 64, "an order number of at most 64 characters")
+    must((p.state in RECEIVED or p.state is State.SURPLUS) == (p.captured_fen > 0), "captured means received")
+    must(p.captured_fen in whole, "captured whole or not at all")
+    must(min(p.fee_fen, p.refunding_fen, p.refunded_fen, p.evidence_n) >= 0, "nothing below zero")
+    must(p.refunding_fen + p.refunded_fen <= p.captured_fen, "no more goes back than came in")
+    must(p.state is not State.PAID or p.refunded_fen == 0, "paid: nothing has gone back")
+    must(p.state is not State.REFUNDED or p.refunded_fen == p.captured_fen, "refunded: everything has gone back")
+    must(p.state is not State.PARTLY_REFUNDED or 0 < p.refunded_fen < p.captured_fen, "partly: some has gone back")
+    must(p.state in OPEN or (p.decided_ms > 0 and 1 <= p.decided_by <= p.evidence_n), "an end names its evidence")

@@ -7,6 +7,7 @@ import msgspec
 
 from daozhang.core.directory import EventRow, Page
 from daozhang.core.ids import bucket_of_merchant, ulid
+from daozhang.core.ids import payment_of as payment_of_number
 from daozhang.core.payment import Payment, State
 from daozhang.store.directory import page
 from daozhang.store.rows import PAYMENT, REFUND, payment_of, refund_of
@@ -92,6 +93,7 @@ class PgReading:
         self, merchant: str, *, no_tail: str = "", amount_fen: int = 0, from_ms: int = 0, to_ms: int = 0, till: str = ""
     ) -> list[Payment]:
         """The newest twenty, by the tail of any of a payment's numbers, or by amount and time (``to_ms`` excluded)."""
+        no_tail = payment_of_number(no_tail) or no_tail
         query = _Query(f"select {PAYMENT} from {'hit' if no_tail else 'payment'}", merchant)
         if amount_fen:
             query.add("amount_fen = ?", amount_fen)
