@@ -36,6 +36,8 @@ AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the driver says when a connection is cut in the middle of a message
+    asyncpg.InternalClientError,  # the driver, confused by a connection that broke in the middle
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
