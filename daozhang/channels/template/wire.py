@@ -115,7 +115,7 @@ def thanks(believed: bool) -> tuple[int, str, bytes]:
 def describe(message: bytes) -> dict[str, Any] | None:
     """A message of this wire as a person would read it; None when it is not one."""
     fields = _object(message)
-    if fields is None or "app_id" not in fields or "order" not in fields:
+    if fields is None or "order" not in fields or not {"op", "code"} & fields.keys():
         return None
     told = [
         {"name": name, "zh": name, "en": name, "value": str(value)[:64]}
