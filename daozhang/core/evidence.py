@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from daozhang.core.texts import kept
+
 
 class Op(StrEnum):
     """What we ask a channel. PAY stands for both ways to start: by the payer's code and by our QR."""
@@ -67,6 +69,10 @@ class Finding:
     qr: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
     trail: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("code", "text", "trade_no", "qr", "detail"):
+            object.__setattr__(self, name, kept(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

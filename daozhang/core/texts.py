@@ -1,6 +1,10 @@
-"""Times as the doors write them: RFC 3339, UTC, milliseconds."""
+"""Times as the doors write them (RFC 3339, UTC, milliseconds), and strangers' texts made fit to be kept."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_NOT_KEPT = re.compile("[\0\ud800-\udfff]")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -19,3 +23,17 @@ def ms_of_rfc3339(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError("a time needs a zone, such as Z or +08:00")
     return int((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
+def kept(value: Any) -> Any:
+    """A text, or a table of texts, as a database can hold it: NUL and halves of surrogate pairs become U+FFFD.
+
+    An answer that proves something must not be lost because its explanation holds a character that cannot be stored.
+    """
+    if isinstance(value, str):
+        return _NOT_KEPT.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {kept(name): kept(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [kept(held) for held in value]
+    return value

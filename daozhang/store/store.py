@@ -17,6 +17,7 @@ from daozhang.core.must import Broken
 from daozhang.core.payment import Payment
 from daozhang.core.ports import Change, Due, Key
 from daozhang.core.refund import Refund
+from daozhang.core.texts import kept
 from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.reading import PgReading
@@ -58,13 +59,13 @@ class _Patient:
         self._pool = pool
 
     async def fetch(self, *args: Any) -> Any:
-        return await self._again(self._pool.fetch, args)
+        return await self._again(self._pool.fetch, args, [])
 
     async def fetchrow(self, *args: Any) -> Any:
-        return await self._again(self._pool.fetchrow, args)
+        return await self._again(self._pool.fetchrow, args, None)
 
     async def fetchval(self, *args: Any) -> Any:
-        return await self._again(self._pool.fetchval, args)
+        return await self._again(self._pool.fetchval, args, None)
 
     async def execute(self, *args: Any) -> Any:
         """A write outside the batches. Raises Conflict (it exists already), Broken, or Unavailable at once."""
@@ -77,14 +78,14 @@ class _Patient:
         except AWAY as why:
             raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
 
-    async def _again(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    async def _again(self, method: Callable[..., Any], args: tuple[Any, ...], nothing: Any) -> Any:
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_S
         while True:
             try:
                 return await method(*args)
-            except BAD_VALUE as why:
-                raise Broken(f"the store cannot look for that: {type(why).__name__}") from None
+            except BAD_VALUE:
+                return nothing  # what no database can hold is not in it
             except AWAY as why:
                 if loop.time() >= end:
                     raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
@@ -144,10 +145,10 @@ class PgStore(PgDirectory, PgReading):
         return next(iter(versions), "")
 
     async def alarm(self, kind: str, subject: str, at_ms: int, detail: dict[str, Any]) -> None:
-        text = msgspec.json.encode(detail).decode().replace("\\u0000", " ")
+        text = msgspec.json.encode(kept(detail), enc_hook=str).decode()
         await self._pool.execute(
             "insert into alarm (kind, subject, at_ms, detail) values ($1, $2, $3, $4::text::jsonb)",
-            kind, subject.replace("\0", " ")[:128], at_ms, text,
+            kind, kept(subject)[:128], at_ms, text,
         )  # fmt: skip
 
     # -- reading one thing -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from daozhang.core.evidence import Finding, Op, Proves, answered
 from daozhang.core.payment import Payment, State
 from daozhang.core.refund import RefundState
 from daozhang.store.store import PgStore
@@ -114,7 +115,7 @@ async def test_refunds_in_pages(store: PgStore) -> None:
 
 
 async def test_unknown_and_foreign_ids_find_nothing(store: PgStore) -> None:
-    for ident in ("", "pay_", "pay_x", "pay_" + "0" * 26, "x" * 500, "pay_" + "U" * 26, "支付"):
+    for ident in ("", "pay_", "pay_x", "pay_" + "0" * 26, "x" * 500, "pay_" + "U" * 26, "支付", "pay_\0", "\ud83d"):
         assert await store.payment(ident) is None
         assert await store.refund(ident) is None
         assert await store.evidence(ident) == []
@@ -122,11 +123,37 @@ async def test_unknown_and_foreign_ids_find_nothing(store: PgStore) -> None:
         assert await store.account(ident) is None
 
 
+async def test_what_no_database_can_hold_is_not_in_it(store: PgStore) -> None:
+    m, made = await some(store, 1)
+    for bad in ("nul \0", "half \ud83d"):
+        assert await store.accounts_by_app("alipay", bad) == []
+        assert await store.key_by_hash(bad) is None
+        assert await store.key(m.id, bad) is None
+        assert await store.sale(m.id, bad) == []
+        assert await store.till(m.id, bad) is None
+        assert await store.lookup(m.id, no_tail=bad) == []
+        assert (await store.payments(m.id, order_no=bad)).rows == []
+        assert (await store.payments(m.id, cursor=bad)).rows == []
+    assert ids(await store.lookup(m.id, no_tail="DZ" + made[0].id[4:])) == [made[0].id]
+
+
+async def test_an_answer_with_a_strange_text_is_kept(store: PgStore) -> None:
+    """A proof is not lost because its explanation holds a NUL: what was said is kept as far as it can be."""
+    p = await sent(store, attempt(merchant()))
+    finding = Finding(Proves.CAPTURED, "10000\0", "好 \ud83d\0", detail={"sub\0": ["\0", {"a": "\udfff"}]}, trade_no="2026\0")
+    change = step(p, State.PAID, trade_no=finding.trade_no)
+    heard = answered(p.id, 2, tick(), "alipay", Op.QUERY, finding)
+    paid = await store.apply(replace(change, evidence=(heard,)))
+    assert paid.trade_no == "2026\ufffd"
+    assert (await store.evidence(p.id))[1] == heard
+    assert heard.detail == {"sub\ufffd": ["\ufffd", {"a": "\ufffd"}]}
+
+
 async def test_alarms_newest_first(store: PgStore) -> None:
     for at in range(3):
-        await store.alarm("wrong_amount", f"s{at}\0", tick(), {"said": "nul \0 and 中文", "at": at})
+        await store.alarm("wrong_amount", f"s{at}\0", tick(), {"said": "nul \0 half \ud83d and 中文", "at": at})
     page = await store.alarms(limit=2)
-    assert [row["subject"] for row in page.rows] == ["s2 ", "s1 "]
+    assert [row["subject"] for row in page.rows] == ["s2\ufffd", "s1\ufffd"]
     assert page.has_more
     rest = await store.alarms(limit=1, cursor=page.next_cursor)
     assert rest.rows[0]["detail"]["at"] == 0
