@@ -92,7 +92,9 @@ class SimStore:
         numbers = [line.n for line in change.evidence] + [line.n for line in self.evidence_.get(change.payment.id, [])]
         must(len(set(numbers)) == len(numbers) and min(numbers, default=1) > 0, "every evidence number once")
         must(all(line.kind in _KINDS for line in change.evidence), "evidence has a kind")
-        must(not change.transfers or change.evidence or change.events, "postings take their date from evidence or event")
+        must(
+            not change.transfers or change.evidence or change.events, "postings take their date from evidence or event"
+        )
         for posting in change.transfers:
             must(posting.amount_fen > 0 and posting.debit != posting.credit, "a transfer moves something")
         refund = change.refund
