@@ -66,7 +66,7 @@ def judge(p: Payment) -> Judgement:
 
 def _resolve_by(p: Payment) -> int:
     if p.state not in OPEN:
-        return p.answer_by_ms
+        return max(p.answer_by_ms, 0)
     if p.state is State.DEFERRED:
         return 0
     start = p.first_undo_ms or p.window_end_ms or p.created_ms

@@ -1,5 +1,6 @@
 """Carrying out what `core.resolve` asks for: commit, ask the channel, learn, commit; a rest is a timer in the store."""
 
+import asyncio
 import logging
 from dataclasses import replace
 from typing import Any
@@ -23,11 +24,17 @@ class Gone(Fault):
 
 
 async def drive(
-    house: House, payment: Payment, *, code: str = "", key: Key | None = None, wake: bool = True
+    house: House,
+    payment: Payment,
+    *,
+    code: str = "",
+    key: Key | None = None,
+    wake: bool = True,
+    begun: "asyncio.Future[None] | None" = None,
 ) -> Payment:
     """Run the procedure from the row until it rests or ends; the payment as stored then.
 
-    ``code`` is the payer's, in memory only. Raises SaleTaken and KeyUsed for a new attempt. When another writer
+    ``code`` is the payer's, in memory only. ``begun`` is set once the first phase is durable. Raises SaleTaken and KeyUsed for a new attempt. When another writer
     moved the row meanwhile, what we learned is added to its newer version, and that writer carries on.
     """
     row = await house.account(payment.account)
@@ -48,6 +55,8 @@ async def drive(
                 pen.note_asked(wish.op)
                 await pen.commit(wish.payment, wish.deadline_ms + GRACE_MS, key=key, wake=wake)
                 key = None
+                if begun is not None and not begun.done():
+                    begun.set_result(None)
                 finding = await ask(house, account, wish.op, pen.stored, wish.deadline_ms, code)
                 pen.note_answer(wish.op, finding)
                 heard, answer = (wish.op, finding), Answer(finding, house.clock.now_ms())

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from daozhang.core.directory import Merchant
 from daozhang.core.faults import Fault
@@ -55,9 +56,14 @@ async def take(house: House, order: Order, wait_ms: int) -> Payment:
     row = await house.account_for(order.merchant.id, channel, order.livemode)
     house.shelf.account(row)  # keys that cannot be used are found before anything is written
     payment = _attempt(house, order, channel, row.id)
-    work = asyncio.ensure_future(drive(house, payment, code=order.code or "", key=order.key, wake=False))
+    begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    work = asyncio.ensure_future(drive(house, payment, code=order.code or "", key=order.key, wake=False, begun=begun))
     house.proc.spawn(_keep(work), f"take {payment.id}")
-    done, _ = await asyncio.wait({work}, timeout=wait_ms / 1000 if wait_ms else None)
+    # Nobody is told of an attempt that is not durable yet, however short the caller's patience.
+    first: set[asyncio.Future[Any]] = {work, begun}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    left_ms = max(wait_ms - (house.clock.now_ms() - started), 0)
+    done, _ = await asyncio.wait({work}, timeout=left_ms / 1000)
     if not done:
         return await house.store.payment(payment.id) or payment
     taken = work.result()

@@ -243,3 +243,39 @@ def test_a_channel_that_cannot_be_reached_is_said_at_once() -> None:
         assert payment.refusal is not None and payment.refusal["code"] == "NEVER_SENT"
 
     assert play(1, story).books()["orders"] == []
+
+
+def test_two_captures_that_look_like_one_are_asked_about_and_never_refunded_by_guess() -> None:
+    """P3: the first was unproven, and the shop charged again under another sale number."""
+
+    async def story(world: World) -> None:
+        twin = world.twins["alipay"]
+        for mode, op in (("lost_after", "pay"), ("notify_lost", ""), ("query_stale", "query")):
+            twin.chaos(mode, world.clock.now_ms(), 1.0, 12_000, op, "")
+        first = await world.pay(wait_ms=0, sale="A1")
+        assert not first.proven
+        await world.clock.sleep_until(world.clock.now_ms() + 12_000)
+        second = await world.pay(sale="A2")
+        assert second.state is State.PAID and not second.question
+        await world.until_proven(first.id)
+        await world.clock.sleep_until(world.clock.now_ms() + 60_000)
+        asked = await world.store.payment(first.id)
+        assert (
+            asked is not None
+            and asked.state is State.PAID
+            and asked.question == "look_alike"
+            and asked.refunded_fen == 0
+        )
+        kept = await late.answer(world.house, first.id, True, "till")
+        assert not kept.question
+
+    kept = [order["captured_fen"] - order["returned_fen"] for order in play(9, story).books()["orders"]]
+    assert kept == [1250, 1250]
+
+
+def test_a_caller_without_patience_still_gets_only_what_is_durable() -> None:
+    async def story(world: World) -> None:
+        payment = await world.pay("pays", wait_ms=0)
+        assert payment.version > 0 and await world.store.payment(payment.id) is not None
+
+    play(10, story)
