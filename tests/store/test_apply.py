@@ -290,7 +290,12 @@ async def test_no_payment_pays_for_those_before_it(dsn: str, link: asyncpg.Conne
         await asyncio.gather(*(store.apply(refund_begun(p, 5, key=Key(p.id, "f" * 64))) for p in paid))
     await store.close()
     for _ in range(50):  # a connection hands in its numbers when it ends
-        if await link.fetchval("select count(*) from pg_stat_activity where query like 'select dz_apply%' and pid <> pg_backend_pid()") == 0:
+        if (
+            await link.fetchval(
+                "select count(*) from pg_stat_activity where query like 'select dz_apply%' and pid <> pg_backend_pid()"
+            )
+            == 0
+        ):
             break
         await asyncio.sleep(0.1)
     await link.execute("select pg_stat_clear_snapshot()")

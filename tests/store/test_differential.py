@@ -33,7 +33,13 @@ rarely = st.integers(0, 3).map(lambda n: n == 3)
 op = st.one_of(
     st.tuples(st.just("begin"), st.integers(0, 1), st.integers(0, 5), st.integers(-2, 2), st.integers(0, 3)),
     st.tuples(st.just("step"), small, st.sampled_from(State), rarely, st.integers(0, 3)),
-    st.tuples(st.just("step"), small, st.sampled_from([State.SENT, State.PAID, State.CLOSED, State.NOT_PAID]), st.just(False), small),
+    st.tuples(
+        st.just("step"),
+        small,
+        st.sampled_from([State.SENT, State.PAID, State.CLOSED, State.NOT_PAID]),
+        st.just(False),
+        small,
+    ),
     st.tuples(st.just("spoil"), small, st.integers(0, 11)),
     st.tuples(st.just("give back"), small, st.integers(0, 4), rarely, st.integers(-2, 2)),
     st.tuples(st.just("refund"), small, small, st.sampled_from(RefundState), rarely),
@@ -86,7 +92,9 @@ class Both:
             for tail in (p.id[-4:], p.id[-9:], p.merchant_order_no[-4:], "DZ" + p.id[4:]):
                 assert await real.lookup(p.merchant, no_tail=tail) == await sim.lookup(p.merchant, no_tail=tail)
             assert await real.possible_twin(p, 60_000) == await sim.possible_twin(p, 60_000)
-            assert _told(await real.events(p.merchant, subject=p.id)) == _told(await sim.events(p.merchant, subject=p.id))
+            assert _told(await real.events(p.merchant, subject=p.id)) == _told(
+                await sim.events(p.merchant, subject=p.id)
+            )
         for shop in self.shops:
             assert await real.balances(shop.id) == await sim.balances(shop.id)
             assert await real.unresolved(shop.id) == await sim.unresolved(shop.id)
@@ -157,7 +165,9 @@ class Both:
             back = r.amount_fen if state is RefundState.SUCCEEDED else 0
             after = replace(p, refunding_fen=p.refunding_fen - r.amount_fen, refunded_fen=p.refunded_fen + back)
             if back:
-                after = replace(after, state=State.REFUNDED if after.refunded_fen == p.captured_fen else State.PARTLY_REFUNDED)
+                after = replace(
+                    after, state=State.REFUNDED if after.refunded_fen == p.captured_fen else State.PARTLY_REFUNDED
+                )
         postings = tuple(of_refund(r.state, moved, p)) if r.state is not state else ()
         told = (Event("refund.moved", p.merchant, p.bucket, r.id, tick(), {}),)
         if await self._write(p, Change(after, (), postings, told, 0, None, moved, 0 if ends else 6)):

@@ -140,7 +140,9 @@ async def test_what_no_database_can_hold_is_not_in_it(store: PgStore) -> None:
 async def test_an_answer_with_a_strange_text_is_kept(store: PgStore) -> None:
     """A proof is not lost because its explanation holds a NUL: what was said is kept as far as it can be."""
     p = await sent(store, attempt(merchant()))
-    finding = Finding(Proves.CAPTURED, "10000\0", "好 \ud83d\0", detail={"sub\0": ["\0", {"a": "\udfff"}]}, trade_no="2026\0")
+    finding = Finding(
+        Proves.CAPTURED, "10000\0", "好 \ud83d\0", detail={"sub\0": ["\0", {"a": "\udfff"}]}, trade_no="2026\0"
+    )
     change = step(p, State.PAID, trade_no=finding.trade_no)
     heard = answered(p.id, 2, tick(), "alipay", Op.QUERY, finding)
     paid = await store.apply(replace(change, evidence=(heard,)))

@@ -67,9 +67,15 @@ def test_a_clean_house_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rule", "file", "content"), PLANTED)
 def test_a_planted_fault_is_caught(tmp_path: Path, rule: str, file: str, content: str) -> None:
-    plant(tmp_path, CLEAN | {"daozhang/core/other.py": "from daozhang.core.money import FEN\n\nX = FEN if '__main__' else 0\n"})
+    plant(
+        tmp_path,
+        CLEAN | {"daozhang/core/other.py": "from daozhang.core.money import FEN\n\nX = FEN if '__main__' else 0\n"},
+    )
     if rule == "channels":
-        plant(tmp_path, {"daozhang/channels/visa/manifest.toml": "name = 'visa'\n", "daozhang/channels/visa/wire.py": "X = 1\n"})
+        plant(
+            tmp_path,
+            {"daozhang/channels/visa/manifest.toml": "name = 'visa'\n", "daozhang/channels/visa/wire.py": "X = 1\n"},
+        )
     plant(tmp_path, {file: content})
     assert rule in {fault.rule for fault in tidy.look(tmp_path)}
 
