@@ -92,7 +92,7 @@ def respond(problem: Problem, language: str, request_id: str, path: str) -> Resp
     kind = KINDS[problem.code]
     title = kind.zh if language == "zh" else kind.en
     body: dict[str, Any] = {
-        "type": f"https://daozhang.dev/errors/{problem.code}",
+        "type": f"urn:daozhang:problem:{problem.code}",
         "title": title,
         "status": kind.status,
         "detail": problem.detail or (kind.mend_zh if language == "zh" else kind.mend_en),
