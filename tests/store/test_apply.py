@@ -16,7 +16,7 @@ from daozhang.core.refund import FOLLOWS as REFUND_FOLLOWS
 from daozhang.core.refund import RefundState
 from daozhang.store.seal import Seal
 from daozhang.store.store import PgStore
-from tests.store.kit import attempt, line, merchant, new_id, refund_begun, refund_step, sent, step, taken
+from tests.store.kit import attempt, event, line, merchant, new_id, refund_begun, refund_step, sent, step, taken
 
 
 async def outcome(work: Awaitable[Payment]) -> Payment | BaseException:
@@ -144,15 +144,26 @@ async def test_a_refund_from_begin_to_end(store: PgStore) -> None:
     assert (balances["clearing:alipay"], balances["payable"], balances["refund_suspense"]) == (600, -600, 0)
 
 
-async def test_a_refund_of_another_payment_is_a_conflict(store: PgStore) -> None:
+async def test_nothing_of_another_payment(store: PgStore) -> None:
+    """A refund, an evidence line or an event that belongs elsewhere is refused, also when it lies about that."""
     m = merchant()
     one, two = await taken(store, attempt(m)), await taken(store, attempt(m))
     begun = refund_begun(one, 100)
     await store.apply(begun)
     assert begun.refund is not None
-    stolen = refund_step(replace(two, refunding_fen=100), replace(begun.refund, version=1), RefundState.SENT)
-    with pytest.raises(Conflict):
+    mine = replace(begun.refund, version=1)
+    stolen = refund_step(replace(two, refunding_fen=100), mine, RefundState.SENT)
+    assert stolen.refund is not None
+    with pytest.raises(Broken):
         await store.apply(stolen)
+    with pytest.raises(Conflict):
+        await store.apply(replace(stolen, refund=replace(stolen.refund, payment=two.id)))
+    with pytest.raises(Broken):
+        await store.apply(Change(replace(two, queries=1), (line(one, 9),)))
+    with pytest.raises(Broken):
+        await store.apply(Change(replace(two, queries=1), events=(event(attempt(merchant()), "payment.paid"),)))
+    assert await store.refund(mine.id) == mine
+    assert await store.payment(two.id) == two
 
 
 async def test_a_poison_row_harms_nobody(store: PgStore) -> None:
@@ -171,7 +182,7 @@ async def test_a_poison_row_harms_nobody(store: PgStore) -> None:
         step(replace(p, id=new_id("pay", m.bucket), queries=1 << 31), State.SENT),
         step(replace(p, id=new_id("pay", m.bucket)), State.SENT),
     ]
-    poison[-1] = replace(poison[-1], evidence=(line(p, 1, "no such kind"),))
+    poison[-1] = replace(poison[-1], evidence=(line(poison[-1].payment, 1, "no such kind"),))
     changes = [step(one, State.SENT) for one in good]
     for at, bad in enumerate(poison):
         changes.insert(at * 7, bad)
