@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import NoAnswer
 from daozhang.core.ledger import Transfer
+from daozhang.core.must import must
 from daozhang.core.payment import Payment
 from daozhang.core.refund import Refund
 
@@ -101,6 +102,15 @@ class Change:
     refund: Refund | None = None
     refund_timer_ms: int = 0
     wake: bool = False
+
+    def must_be_of_one_payment(self) -> None:
+        """Raise Broken when a part belongs to another payment or merchant: no story ever gets a stranger's line."""
+        p, r = self.payment, self.refund
+        must(all(line.payment == p.id for line in self.evidence), "evidence is of its payment")
+        must(all((e.merchant, e.bucket) == (p.merchant, p.bucket) for e in self.events), "events are of their merchant")
+        must(
+            r is None or (r.payment, r.merchant, r.bucket) == (p.id, p.merchant, p.bucket), "a refund is of its payment"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class SimStore:
     async def apply(self, change: Change) -> Payment:
         """In the order in which PostgreSQL finds things out: used keys, versions, steps, invariants, the sale lock."""
         await self._pause()
+        change.must_be_of_one_payment()
         after, before = change.payment, self.payments_.get(change.payment.id)
         known = self.keys_.get((after.merchant, change.key.key)) if change.key is not None else None
         if known is not None:

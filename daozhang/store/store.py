@@ -127,6 +127,7 @@ class PgStore(PgDirectory, PgReading):
     # -- writing -------------------------------------------------------------------------------------------------------
 
     async def apply(self, change: Change) -> Payment:
+        change.must_be_of_one_payment()
         await self._batcher.apply(change)
         return replace(change.payment, version=change.payment.version + 1)
 
