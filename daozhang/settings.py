@@ -15,7 +15,11 @@ from daozhang.core.faults import Fault
 
 
 class BadSetting(Fault):
-    """A setting that cannot be used; the text says which, why, and how to mend it."""
+    """A setting that cannot be used; ``zh`` and ``en`` say which, why, and how to mend it."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
 
 
 def _default_data() -> Path:
@@ -78,7 +82,9 @@ def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os
         try:
             written = tomllib.loads(file.read_text("utf-8"))
         except tomllib.TOMLDecodeError as broken:
-            raise BadSetting(f"{file} is not TOML ({broken}): mend it or move it away") from None
+            raise BadSetting(
+                f"{file} 不是 TOML({broken}):改正或移走它", f"{file} is not TOML ({broken}): mend it or move it away"
+            ) from None
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         source = chosen.get(setting.name, environ.get(f"DAOZHANG_{setting.name.upper()}", written.get(setting.name)))
@@ -86,7 +92,10 @@ def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os
             values[setting.name] = _as(setting.name, source, getattr(base, setting.name))
     unknown = written.keys() - {setting.name for setting in fields(Settings)}
     if unknown:
-        raise BadSetting(f"{file} names a setting that does not exist: {min(unknown)}. See daozhang/settings.py")
+        raise BadSetting(
+            f"{file} 里有不存在的设置 {min(unknown)}:见 daozhang/settings.py",
+            f"{file} names a setting that does not exist: {min(unknown)}. See daozhang/settings.py",
+        )
     return _checked(replace(base, **values))
 
 
@@ -99,14 +108,26 @@ def _as(name: str, value: Any, like: Any) -> Any:
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[str(value).lower()]
         return type(like)(value)
     except (KeyError, ValueError, TypeError):
-        raise BadSetting(f"{name} = {value!r} is not a {type(like).__name__}") from None
+        kind = type(like).__name__
+        raise BadSetting(
+            f"{name} = {value!r} 不是 {kind}:改成 {kind}", f"{name} = {value!r} is no {kind}: give one"
+        ) from None
 
 
 def _checked(settings: Settings) -> Settings:
     if not 1024 <= settings.base_port <= 65_525:
-        raise BadSetting(f"base_port = {settings.base_port}: choose one from 1024 to 65525; ten ports follow from it")
+        port = settings.base_port
+        raise BadSetting(
+            f"base_port = {port}:请选 1024 到 65525,之后十个端口由它推出",
+            f"base_port = {port}: choose one from 1024 to 65525; ten ports follow from it",
+        )
     if settings.serve_processes < 1 or settings.work_processes < 1:
-        raise BadSetting("serve_processes and work_processes are at least 1")
+        raise BadSetting(
+            "serve_processes 和 work_processes 至少为1", "serve_processes and work_processes are at least 1"
+        )
     if settings.demo and not settings.sandbox:
-        raise BadSetting("the demo exists only in the sandbox: leave --demo away, or set sandbox = true")
+        raise BadSetting(
+            "演示只在沙箱里有:去掉 --demo,或设 sandbox = true",
+            "the demo exists only in the sandbox: leave --demo away, or set sandbox = true",
+        )
     return settings

@@ -6,9 +6,10 @@ import logging
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import asyncpg
 
 from daozhang.app import demo, logs, state
 from daozhang.app.child import Child, NotReady
@@ -17,9 +18,9 @@ from daozhang.app.sandbox_link import SandboxLink
 from daozhang.core.faults import Fault
 from daozhang.ports.rand import SystemRand
 from daozhang.settings import Settings
-from daozhang.store.embedded import Embedded
-from daozhang.store.migrate import migrate
-from daozhang.store.seal import open_or_create_master_key
+from daozhang.store.embedded import Embedded, NoPostgres
+from daozhang.store.migrate import WrongSchema, migrate
+from daozhang.store.seal import BadMasterKey, open_or_create_master_key
 from daozhang.store.store import PgStore
 
 log = logging.getLogger("daozhang.up")
@@ -192,11 +193,44 @@ def _end_left_overs(pids: dict[str, Any]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def main(settings: Settings) -> int:
-    """Run the supervisor; the exit code of ``daozhang up`` (0 stopped, 1 a port or folder is taken, 2 the database)."""
+class Failed(NamedTuple):
+    """Why it did not come up: the exit code of ``daozhang up``, and the words for the person before it."""
+
+    code: int
+    zh: str
+    en: str
+
+
+def main(settings: Settings) -> Failed | None:
+    """Run the supervisor until SIGTERM. None when it was stopped in order; 1 a port, folder or process, 2 the database."""
     logs.set_up("up", settings.log_level)
     try:
-        return asyncio.run(Supervisor(settings).run())
-    except (PortTaken, state.Running, NotReady) as why:
-        print(f"daozhang up: {why}", file=sys.stderr)
-        return 1
+        asyncio.run(Supervisor(settings).run())
+    except PortTaken as why:
+        return Failed(
+            1,
+            f"端口 {why.port} 被占用:停掉占用它的程序,或换 --base-port",
+            f"{why}: stop who uses it, or choose another --base-port",
+        )
+    except state.Running as why:
+        return Failed(
+            1, f"{why} 里已有一个系统在运行:先 daozhang down", f"a system runs in {why} already: daozhang down first"
+        )
+    except NotReady as why:
+        return Failed(
+            1, f"{why.name} 没有起来,原因见 {why.log_file}", f"{why.name} did not come up: see {why.log_file}"
+        )
+    except NoPostgres as why:
+        return Failed(2, why.zh, why.en)
+    except WrongSchema as why:
+        return Failed(2, f"数据库与程序版本不合:{why}", f"the database and this version do not fit: {why}")
+    except BadMasterKey as why:
+        return Failed(1, f"主密钥不可用:{why}", f"the master key cannot be used: {why}")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as why:
+        what = type(why).__name__
+        return Failed(
+            2,
+            f"连不上数据库({what}):检查 dsn 和它的权限",
+            f"the database cannot be reached ({what}): check the dsn and its rights",
+        )
+    return None

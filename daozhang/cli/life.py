@@ -28,12 +28,14 @@ def up(talk: Talk, demo: bool, base_port: int | None, dsn: str | None, reset: bo
     try:
         settings = manual.load({"data": talk.data, "base_port": base_port, "dsn": dsn, "demo": demo or None})
     except manual.BadSetting as bad:
-        raise Oops(f"设置不对:{bad}", str(bad)) from None
+        raise Oops(f"设置不对:{bad.zh}", bad.en) from None
     if reset:
         _reset(talk, settings)
     from daozhang.app.up import main
 
-    sys.exit(main(settings))
+    failed = main(settings)
+    if failed is not None:
+        raise Oops(failed.zh, failed.en, code=failed.code)
 
 
 def _reset(talk: Talk, settings: Any) -> None:
