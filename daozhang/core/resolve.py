@@ -98,12 +98,21 @@ def plan(p: Payment, m: Manners, now: int, code_in_hand: bool) -> tuple[Op | Non
         case State.DEFERRED:
             return _next_deferred(p, m, now)
         case _:
-            return (Op.QUERY, max(p.recheck_ms, p.last_query_ms + m.query_gap_ms)) if p.recheck_ms else None
+            return (Op.QUERY, max(p.recheck_ms, polite_ms(p, m))) if p.recheck_ms else None
+
+
+def polite_ms(p: Payment, m: Manners) -> int:
+    """Before this time no query of the order may leave.
+
+    The gap runs from the last query's answer as well: a commit that took long lets the question leave later than
+    the time written down for it, and the channel counts from when it arrives.
+    """
+    return max(p.last_query_ms, p.last_answer_ms) + m.query_gap_ms if p.last_query_ms else 0
 
 
 def _next_query(p: Payment, m: Manners) -> int:
     """The rhythm inside the window: never under the least gap, slower after blanks, and exactly one at the end."""
-    least = p.last_query_ms + m.query_gap_ms if p.last_query_ms else 0
+    least = polite_ms(p, m)
     if p.give_up or _over(p, p.last_query_ms):
         return least
     if not p.queries:
@@ -116,9 +125,9 @@ def _next_query(p: Payment, m: Manners) -> int:
 
 def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     """Undo and query take turns: an undo leaves at once after a query, a query decides after every undo."""
-    least = p.last_query_ms + m.query_gap_ms
+    least = polite_ms(p, m)
     if p.undone in ACCEPTED:
-        return Op.QUERY, p.last_query_ms + m.slow_ms if p.blanks else least
+        return Op.QUERY, max(least, p.last_query_ms + m.slow_ms) if p.blanks else least
     if p.undo_tries and p.last_query_ms <= p.last_undo_ms:
         gap = m.undo_gaps_ms[min(p.undo_tries, len(m.undo_gaps_ms)) - 1]
         return Op.QUERY, max(least, p.last_undo_ms + gap)
@@ -131,7 +140,7 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way."""
     undo_was_last = p.last_undo_ms >= p.last_query_ms
     if undo_was_last and p.undone in ACCEPTED:
-        return Op.QUERY, p.last_query_ms + m.every_ms
+        return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
     undoable = p.undone not in ACCEPTED and not p.capture_seen and may_undo(p, m, now)
     if undoable and not undo_was_last and now - p.last_answer_ms <= m.fresh_ms:
         return undo_verb(p), now
