@@ -1,19 +1,42 @@
-"""The shelf of causes: one file each, found by looking."""
+"""The shelf of causes: one file each, found by looking. A newcomer adds a cause by adding a file."""
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PEOPLE = ("cashier", "payer", "merchant", "support", "operations", "developer")
+QUESTIONS = ("information", "money")
 Words = Mapping[str, str]
+Steps = Mapping[str, Words]
+
+UNKNOWN = "unknown.unknown"
+_FIELDS = {"id", "number", "party", "class", "separated_by", "says", "meanwhile", "next", "examples"}
+
+
+class BadCause(ValueError):
+    """A file on the shelf is not a whole cause; the message names the file and what it lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small world and whether the cause is named in it: the file tests itself. ``question`` is one of QUESTIONS."""
+
+    question: str
+    given: Mapping[str, Any]
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """``party`` is the family that the cause points to; ``class_`` names the members that cannot be told apart yet,
-    and ``separated_by`` what would tell them apart. ``next`` has one sentence per person and language."""
+    and ``separated_by`` what would tell them apart.
+
+    ``meanwhile`` holds while nothing is proven (nobody charges again), ``next`` once it is proven that no money moved.
+    Each has one sentence per person and language, or is empty where the verdict's own sentences say it all.
+    """
 
     id: str
     number: str
@@ -21,22 +44,75 @@ class Cause:
     class_: tuple[str, ...]
     separated_by: Words
     says: Words
-    next: Mapping[str, Words]
+    meanwhile: Steps
+    next: Steps
+    examples: tuple[Example, ...]
 
 
 @cache
 def shelf() -> Mapping[str, Cause]:
-    """Every cause by its id."""
-    found = {}
-    for path in sorted((Path(__file__).parent / "causes").glob("*.toml")):
-        table = tomllib.loads(path.read_text("utf-8"))
-        cause = Cause(
-            table["id"], table["number"], table["party"], tuple(table.get("class", ())),
-            table.get("separated_by", {"zh": "", "en": ""}), table["says"], table["next"],
-        )  # fmt: skip
+    """Every cause by its id. Raises BadCause."""
+    return look(Path(__file__).parent / "causes")
+
+
+def look(folder: Path) -> Mapping[str, Cause]:
+    """The causes of a folder. A number is for the telephone: it names one cause. Raises BadCause."""
+    found: dict[str, Cause] = {}
+    numbers: dict[str, str] = {}
+    for path in sorted(folder.glob("*.toml")):
+        cause = read(path)
+        if cause.number in numbers:
+            raise BadCause(f"{path.name}: number {cause.number} belongs to {numbers[cause.number]}")
+        numbers[cause.number] = cause.id
         found[cause.id] = cause
     return found
 
 
 def get(cause_id: str) -> Cause | None:
     return shelf().get(cause_id)
+
+
+def read(path: Path) -> Cause:
+    """One file, checked. Raises BadCause."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        cause = _of(table)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as fault:
+        raise BadCause(f"{path.name}: {fault!r}") from fault
+    for wrong in _wrong(cause, table, path.stem):
+        raise BadCause(f"{path.name}: {wrong}")
+    return cause
+
+
+def _of(table: Mapping[str, Any]) -> Cause:
+    return Cause(
+        table["id"],
+        table["number"],
+        table["party"],
+        tuple(table.get("class", ())),
+        table.get("separated_by", {}),
+        table["says"],
+        table.get("meanwhile", {}),
+        table.get("next", {}),
+        tuple(Example(one["question"], one["given"], one["named"]) for one in table.get("examples", ())),
+    )
+
+
+def _wrong(cause: Cause, table: Mapping[str, Any], stem: str) -> list[str]:
+    """What is missing; empty for a whole cause."""
+    wrong = [f"nobody reads {name}" for name in sorted(table.keys() - _FIELDS)]
+    if cause.id.replace(".", "_") != stem or cause.id.partition(".")[0] != cause.party:
+        wrong.append("the file is named after the id, and the id begins with the party")
+    if not cause.meanwhile and not cause.next:
+        wrong.append("it has words for nobody")
+    for steps in (cause.meanwhile, cause.next):
+        if steps and set(steps) != set(PEOPLE):
+            wrong.append(f"its words are not for {', '.join(PEOPLE)}")
+    if cause.class_ and (cause.id not in cause.class_ or not cause.separated_by):
+        wrong.append("a class holds the cause itself and says what would separate it")
+    spoken = [cause.says, *cause.meanwhile.values(), *cause.next.values()]
+    if not all(words.get("zh") and words.get("en") for words in [*spoken, *filter(None, [cause.separated_by])]):
+        wrong.append("a language is missing")
+    if {one.named for one in cause.examples} != {True, False}:
+        wrong.append("it needs an example that is named and one that is not")
+    return wrong

@@ -4,122 +4,97 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from daozhang.core.payment import Payment, State
 from daozhang.core.verdict import Judgement, Verdict
-from daozhang.diagnosis.cause import PEOPLE, Words
+from daozhang.diagnosis import verdicts as say
+from daozhang.diagnosis.cause import Steps, Words
 from daozhang.diagnosis.name import Named
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOP_ZONE = timezone(timedelta(hours=8))
-
-VERDICT: dict[Verdict, Words] = {
-    Verdict.PAID: {"zh": "收款成功", "en": "Paid"},
-    Verdict.WAITING_CUSTOMER: {"zh": "等顾客付款", "en": "Waiting for the payer"},
-    Verdict.CHECKING: {"zh": "正在核实", "en": "Checking"},
-    Verdict.LATER: {"zh": "暂无结果,先别重收", "en": "No result yet: do not charge again"},
-    Verdict.NOT_PAID: {"zh": "没收到钱", "en": "Not paid"},
-    Verdict.RETURNED: {"zh": "已撤销,钱退顾客", "en": "Undone: the money goes back to the payer"},
-}
-
-_STEPS: dict[Verdict, dict[str, Words]] = {
-    Verdict.PAID: {
-        "cashier": {"zh": "可以交货", "en": "Hand over the goods"},
-        "payer": {"zh": "付款成功,无需操作", "en": "You have paid; nothing to do"},
-        "merchant": {"zh": "无需操作", "en": "Nothing to do"},
-        "support": {"zh": "告诉来电人已收款", "en": "Tell the caller that it is paid"},
-        "operations": {"zh": "无需操作", "en": "Nothing to do"},
-        "developer": {"zh": "完成订单", "en": "Fulfil the order"},
-    },
-    Verdict.WAITING_CUSTOMER: {
-        "cashier": {"zh": "请顾客在手机上完成付款", "en": "Ask the payer to finish on the phone"},
-        "payer": {"zh": "请在手机上完成付款", "en": "Please finish the payment on your phone"},
-        "merchant": {"zh": "无需操作", "en": "Nothing to do"},
-        "support": {
-            "zh": "请店里等结论,不要重收",
-            "en": "Ask the shop to wait for the verdict and not to charge again",
-        },
-        "operations": {"zh": "无需操作", "en": "Nothing to do"},
-        "developer": {"zh": "继续等待结论", "en": "Keep waiting for the verdict"},
-    },
-    Verdict.CHECKING: {
-        "cashier": {"zh": "先别重收,请稍等", "en": "Do not charge again; please wait"},
-        "payer": {"zh": "请先不要再付一次", "en": "Please do not pay again yet"},
-        "merchant": {"zh": "无需操作,系统正在核实", "en": "Nothing to do: the system is checking"},
-        "support": {
-            "zh": "请店里等结论,不要重收",
-            "en": "Ask the shop to wait for the verdict and not to charge again",
-        },
-        "operations": {"zh": "看证据和下一次询问时间", "en": "See the evidence and when we ask next"},
-        "developer": {"zh": "不要新建支付,继续等待结论", "en": "Do not create another payment; wait for the verdict"},
-    },
-    Verdict.LATER: {
-        "cashier": {"zh": "先别重收,记下单号", "en": "Do not charge again; note the number"},
-        "payer": {"zh": "请先不要再付一次,留好账单", "en": "Please do not pay again yet; keep your bill"},
-        "merchant": {"zh": "等系统通知结果", "en": "Wait for the system to tell the result"},
-        "support": {"zh": "记录来电,结果出来后回电", "en": "Note the call and call back with the result"},
-        "operations": {"zh": "检查渠道,账单会给出结论", "en": "Check the channel; the bill will decide"},
-        "developer": {"zh": "订阅事件,等待结论", "en": "Follow the events and wait for the verdict"},
-    },
-    Verdict.NOT_PAID: {
-        "cashier": {"zh": "没收到钱,可以重新收款", "en": "No money came; you may charge again"},
-        "payer": {"zh": "您没有被扣款,请重新付款", "en": "You were not charged; please pay again"},
-        "merchant": {"zh": "无需操作", "en": "Nothing to do"},
-        "support": {"zh": "告诉来电人没有扣款", "en": "Tell the caller that there was no charge"},
-        "operations": {"zh": "无需操作", "en": "Nothing to do"},
-        "developer": {"zh": "可用新的单号或同一单号再建一笔", "en": "A new attempt may be created"},
-    },
-    Verdict.RETURNED: {
-        "cashier": {"zh": "钱已退回顾客,可重新收款", "en": "The money went back; you may charge again"},
-        "payer": {"zh": "已退回,请在支付App里查看", "en": "It was given back; see your payment app"},
-        "merchant": {"zh": "无需操作", "en": "Nothing to do"},
-        "support": {"zh": "告诉来电人钱已退回", "en": "Tell the caller that the money went back"},
-        "operations": {"zh": "无需操作", "en": "Nothing to do"},
-        "developer": {"zh": "可再建一笔", "en": "A new attempt may be created"},
-    },
-}
-
-_QUESTIONS: dict[str, Words] = {
-    "late_success": {"zh": "钱后来到了,请选货给了没有", "en": "The money came late: say whether the goods went out"},
-    "look_alike": {"zh": "可能收了两次,请核对", "en": "It may have been charged twice: please check"},
-}
-_CONSUMED: Words = {"zh": "先别重收,请顾客稍等", "en": "Do not charge again; ask the payer to wait"}
+# While the payer types, or when a person must follow up, the verdict's own words come first for the two at the till.
+_FAR_FROM_TILL = ("support", "operations")
 
 
 def verdict_words(judged: Judgement) -> Words:
-    return VERDICT[judged.verdict]
+    """The verdict as every surface writes it (1-product section 4)."""
+    return say.VERDICT[judged.verdict]
 
 
 def next_steps(payment: Payment, judged: Judgement, named: Named, trade: str) -> dict[str, Words]:
-    """One sentence for each of the six. A cause makes them more exact, and never more permissive than the verdict."""
-    steps: dict[str, Words] = dict(_STEPS[judged.verdict])
-    found = named.why_no_money or named.why_no_information
-    if found is not None and judged.verdict in (Verdict.NOT_PAID, Verdict.CHECKING):
-        own = found.cause.next
-        for person in PEOPLE:
-            says_wait = "先别重收" in own["cashier"]["zh"]
-            if person in ("cashier", "payer") and says_wait is judged.safe_to_retry:
-                continue  # the cause's words are for the other verdict
-            steps[person] = own[person]
-    if judged.verdict is Verdict.CHECKING and trade == "consumed":
-        steps["cashier"] = _CONSUMED
-    if payment.question:
-        steps["cashier"] = steps["merchant"] = _QUESTIONS[payment.question]
+    """One sentence for each of the six people, from the general to the exact.
+
+    The verdict speaks first; a cause makes it more exact, and never more permissive: its words for a proven end are
+    used only where ``judged.safe_to_retry`` holds. ``trade``: goods can be held back, consumed cannot.
+    """
+    steps: dict[str, Words] = dict(say.STEPS[judged.verdict])
+    match judged.verdict:
+        case Verdict.PAID:
+            steps |= _of_paid(payment, trade)
+        case Verdict.NOT_PAID if judged.safe_to_retry and named.why_no_money is not None:
+            steps |= named.why_no_money.cause.next
+        case Verdict.CHECKING:
+            steps |= _meanwhile(named)
+            if payment.state is State.REVERSING:
+                steps |= say.REVERSING
+            if trade == "consumed":
+                steps["cashier"] = say.CONSUMED
+        case Verdict.LATER | Verdict.WAITING_CUSTOMER:
+            found = _meanwhile(named)
+            steps |= {person: found[person] for person in _FAR_FROM_TILL if person in found}
     if payment.state is State.SURPLUS:
-        steps["cashier"] = {"zh": "多收的钱正在自动退回", "en": "The surplus is being given back"}
-        steps["payer"] = {"zh": "多付的钱正在退回", "en": "What you paid twice is being given back"}
+        steps |= say.SURPLUS_RETURNED if judged.verdict is Verdict.RETURNED else say.SURPLUS
     return steps
 
 
+def _meanwhile(named: Named) -> Steps:
+    return named.why_no_information.cause.meanwhile if named.why_no_information is not None else {}
+
+
+def _of_paid(p: Payment, trade: str) -> Steps:
+    """A question goes before everything; what was given back goes before what came late."""
+    if p.question:
+        return say.QUESTIONS[p.question]
+    if p.refunding_fen:
+        return say.REFUNDING
+    if p.state is State.REFUNDED:
+        return say.REFUNDED
+    if p.state is State.PARTLY_REFUNDED:
+        return say.PARTLY_REFUNDED
+    if p.late:
+        return say.LATE
+    return {"cashier": say.CONSUMED_PAID} if trade == "consumed" else {}
+
+
 def by_when(payment: Payment, judged: Judgement) -> Words | None:
-    """When the next thing happens; an action is promised, never an outcome."""
+    """What happens next and when (the shop's wall time); an action is promised, never an outcome. None: nothing more."""
+    if judged.verdict is Verdict.LATER:
+        return {
+            "zh": "系统会隔一段时间再查,每次查到什么都显示在这里",
+            "en": "we go on asking at intervals; what we learn is shown here",
+        }
     if not judged.resolve_by_ms:
         return None
-    moment = (_EPOCH + timedelta(milliseconds=judged.resolve_by_ms)).astimezone(_SHOP_ZONE)
-    at = f"{moment:%H:%M:%S}"
+    at = _clock(judged.resolve_by_ms, payment.created_ms)
     if payment.question:
         return {
             "zh": f"{at} 前没有回答,就按商户设置处理",
             "en": f"without an answer by {at} the merchant's setting applies",
         }
+    if payment.state is State.CREATED:
+        return {"zh": f"还没有发给渠道,{at} 前会再核实", "en": f"not yet sent to the channel; we check again by {at}"}
+    if payment.state is State.SURPLUS:
+        return {"zh": f"{at} 前会再办一次退回", "en": f"we try again to give it back by {at}"}
+    if payment.state is State.REVERSING:
+        return {
+            "zh": f"正在撤销,{at} 前会再向渠道核实一次",
+            "en": f"it is being undone; we verify with the channel again by {at}",
+        }
     return {
-        "zh": f"{at} 前会再查并处理,结果会显示在这里",
-        "en": f"we ask again and act by {at}; the result is shown here",
+        "zh": f"系统一直在查,{at} 前仍没有结果就撤销这笔并再核实",
+        "en": f"we keep asking; without a result by {at} we undo this payment and verify again",
     }
+
+
+def _clock(at_ms: int, from_ms: int) -> str:
+    """``10:43:07``, with the date when it is another day for the shop."""
+    at, start = ((_EPOCH + timedelta(seconds=ms // 1000)).astimezone(_SHOP_ZONE) for ms in (at_ms, from_ms))
+    return f"{at:%H:%M:%S}" if at.date() == start.date() else f"{at:%m-%d %H:%M:%S}"
