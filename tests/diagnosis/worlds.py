@@ -6,7 +6,7 @@ from typing import Any
 from daozhang.core.evidence import Evidence, Finding, Op, Proves, answered, asked
 from daozhang.core.payment import OPEN, Method, Payment, State, Undone
 
-AT = 1_795_430_587_123  # 2026-11-23 02:43:07 UTC
+AT = 1_795_401_787_123  # 2026-11-23 02:43:07 UTC
 ULID = "01JD8000000000000000000000"
 
 
