@@ -22,14 +22,14 @@ def verdict_words(judged: Judgement) -> Words:
 def next_steps(payment: Payment, judged: Judgement, named: Named, trade: str) -> dict[str, Words]:
     """One sentence for each of the six people, from the general to the exact.
 
-    The verdict speaks first; a cause makes it more exact, and never more permissive: its words for a proven end are
-    used only where ``judged.safe_to_retry`` holds. ``trade``: goods can be held back, consumed cannot.
+    The verdict speaks first; a cause makes it more exact, and never more permissive: its words for a proven end belong
+    to *not paid* alone, which follows from evidence. ``trade``: goods can be held back, consumed cannot.
     """
     steps: dict[str, Words] = dict(say.STEPS[judged.verdict])
     match judged.verdict:
         case Verdict.PAID:
             steps |= _of_paid(payment, trade)
-        case Verdict.NOT_PAID if judged.safe_to_retry and named.why_no_money is not None:
+        case Verdict.NOT_PAID if named.why_no_money is not None:
             steps |= named.why_no_money.cause.next
         case Verdict.CHECKING:
             steps |= _meanwhile(named)
