@@ -33,7 +33,10 @@ class NewPayment(Struct):
     till: Ident
     currency: Literal["CNY"] = "CNY"
     subject: Text = "收款"
-    metadata: dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=500)]] = {}
+    metadata: dict[
+        Annotated[str, Meta(max_length=40, pattern=r"^[^\x00]*$")],
+        Annotated[str, Meta(max_length=500, pattern=r"^[^\x00]*$")],
+    ] = {}
     wait_s: Wait = 5.0
 
 

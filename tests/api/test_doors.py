@@ -38,6 +38,7 @@ BAD_FIELDS: list[dict[str, Any]] = [
     {"merchant_order_no": "\u0000"}, {"till": "till_x"}, {"till": "till_01JD8000000000000000000000"}, {"method": {"type": "cash"}},
     {"method": {}}, {"method": {"type": "pay_by_code"}}, {"subject": "\u0000"}, {"subject": "x" * 129}, {"wait_s": 11}, {"wait_s": -1},
     {"metadata": {"k": 1}}, {"metadata": {"k" * 41: "v"}},
+    {"metadata": {"k": "\u0000"}}, {"metadata": {"\u0000": "v"}},
 ]  # fmt: skip
 
 
