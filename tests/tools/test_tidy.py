@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import tidy  # noqa: E402
 from rules import habits  # noqa: E402
+from rules.house import House  # noqa: E402
 
 CLEAN = {
     "rooms.txt": "core:\nflow: core\napi: core flow\nchannels: core\nports: core\nstore: core\ncli: core\n",
@@ -120,6 +121,14 @@ def test_the_program_says_where_and_exits_1(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(ROOT / "tools" / "tidy.py"), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout.startswith("daozhang/core/lonely.py:1 dead files: ")
+
+
+def test_without_git_what_is_made_is_not_looked_at(tmp_path: Path) -> None:
+    """As in an unpacked archive: the venv holds files that no Python of ours can read."""
+    bad = "def from(self): ...\n"
+    plant(tmp_path, CLEAN | {".venv/lib/a.py": bad, "data/pg/a.py": bad, "daozhang/__pycache__/a.py": bad, ".ci/run": "make\n"})
+    assert tidy.look(tmp_path) == []
+    assert tmp_path / ".ci/run" in House(tmp_path).files
 
 
 def test_the_tree_as_it_is_passes() -> None:

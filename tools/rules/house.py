@@ -60,15 +60,20 @@ class House:
         return path.relative_to(self.root).as_posix()
 
 
+_MADE = {"__pycache__", "build", "dist", "data"}
+
+
 def _tracked(root: Path) -> list[Path]:
-    """What git knows or would add; everything, where there is no git."""
+    """What git knows or would add. Without git (an archive, or a clone of another user, which git refuses to read):
+    everything but what is made, hidden folders among it.
+    """
     try:
         told = subprocess.run(
-            ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, capture_output=True, text=True, check=True
         )
-        names = told.stdout.splitlines()
+        names = [name for name in told.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        names = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
+        names = [str(path.relative_to(root)) for path in root.rglob("*") if not _is_made(path.relative_to(root))]
     return [root / name for name in sorted(names) if (root / name).is_file()]
 
 
@@ -98,3 +103,8 @@ def dotted(node: ast.AST, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name) or node.id not in names:
         return ""
     return ".".join([names[node.id], *reversed(parts)])
+
+
+def _is_made(path: Path) -> bool:
+    folders = path.parts[:-1]
+    return any(part in _MADE or (part.startswith(".") and part != ".ci") for part in folders)
