@@ -11,50 +11,89 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADERS_WITHIN_S = 10.0
 BODY_WITHIN_S = 20.0
+READ_WITHIN_S = 20.0  # a peer that takes none of our answer for so long is let go
 IDLE_S = 30
+MOST_TARGET = 8 * 1024
 MOST_HEAD = 16 * 1024
 MOST_BODY = 1024 * 1024  # each door has a smaller cap of its own
 MOST_CONNECTIONS = 8_192
 
 
+class _TooMuch(Exception):
+    """Raised inside the parser's callbacks, so that nothing of an oversized head is carried out."""
+
+
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that must have said its whole head, and then its whole body, in time and within size."""
+    """A connection that must say its whole head, then its whole body, and take its answer, in time and within size."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._on_the_wire = 0  # bytes since the present head, or body, began
         self._head_bytes = 0
-        self._body_bytes = 0
         self._in_body = False
+        self._status = b"400 Bad Request"
         self._deadline: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
         self._arm(HEADERS_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Counted before the parser sees it: the parser itself would hold a header of any length."""
         if self._deadline is None and not self._in_body:
             self._arm(HEADERS_WITHIN_S)  # a further request on a kept connection
-        if self._in_body:
-            self._body_bytes += len(data)
-        else:
-            self._head_bytes += len(data)
-        if self._body_bytes > MOST_BODY or (not self._in_body and self._head_bytes > MOST_HEAD + MOST_BODY):
+        was_in_body = self._in_body
+        self._on_the_wire += len(data)
+        if was_in_body and self._on_the_wire > MOST_BODY:
             self._refuse(b"413 Content Too Large")
             return
         super().data_received(data)
-        if not self._in_body and self._deadline is not None and self._head_bytes > MOST_HEAD:
+        if not was_in_body and not self._in_body and self._deadline is not None and self._on_the_wire > MOST_HEAD:
             self._refuse(b"431 Request Header Fields Too Large")
 
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MOST_TARGET:
+            self._status = b"414 URI Too Long"
+            raise _TooMuch
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > MOST_HEAD:
+            self._status = b"431 Request Header Fields Too Large"
+            raise _TooMuch
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_body, self._head_bytes, self._body_bytes = True, 0, 0
+        self._in_body, self._on_the_wire = True, 0
         self._arm(BODY_WITHIN_S)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._in_body, self._on_the_wire = False, 0
         self._disarm()
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._reader is None:
+            self._reader = self.loop.call_later(READ_WITHIN_S, self._never_read)
+
+    def resume_writing(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._status)
 
     def _arm(self, within_s: float) -> None:
         self._disarm()
@@ -69,10 +108,24 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = None
         self._refuse(b"408 Request Timeout")
 
+    def _never_read(self) -> None:
+        self._reader = None
+        self.transport.abort()
+
     def _refuse(self, status: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        """Say why, unless an answer is on its way or was given already, and hang up."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if not self._answering():
             self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            self.transport.close()
+        self.transport.close()
+
+    def _answering(self) -> bool:
+        if self.cycle is None:
+            return False
+        if self._in_body:
+            return bool(self.cycle.response_started)
+        return not self.cycle.response_complete
 
 
 async def serve(
