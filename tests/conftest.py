@@ -122,9 +122,15 @@ class System:
     def calm(self) -> None:
         self.call("DELETE", "/v1/sandbox/faults")
 
-    def books(self) -> dict[str, Any]:
-        told: dict[str, Any] = self.call("GET", "/v1/sandbox/books")[1]
-        return told
+    def books(self, within_s: float = 30) -> dict[str, Any]:
+        """The channel's own truth; a sandbox that is being started again is waited for."""
+        end = time.monotonic() + within_s
+        while True:
+            status, told = self.call("GET", "/v1/sandbox/books")
+            if status == 200:
+                return dict(told)
+            assert time.monotonic() < end, told
+            time.sleep(0.3)
 
 
 @pytest.fixture(scope="session")
