@@ -1,5 +1,6 @@
 """All doors of the platform in one application."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -7,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import daozhang
 from daozhang.api.auth import Guard
@@ -19,6 +21,8 @@ from daozhang.api.refunds import Refunds
 from daozhang.api.routes import Door, Porter, answer, language_of
 from daozhang.flow.house import House
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 def doors_of(house: House, guard: Guard, seal: Any, sandbox: Any) -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
@@ -27,7 +31,22 @@ def doors_of(house: House, guard: Guard, seal: Any, sandbox: Any) -> tuple[list[
     return [door for room in rooms for door in room.doors()], others
 
 
-def build_app(house: House, seal: Any, sandbox: Any = None) -> Starlette:
+class Front:
+    """Doors without parameters in their path are opened at once; the router and its middlemen serve all others."""
+
+    def __init__(self, app: Starlette, at_once: dict[tuple[str, str], Endpoint]) -> None:
+        self._app, self._at_once = app, at_once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._at_once.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        reply = await endpoint(Request(scope, receive))
+        await reply(scope, receive, send)
+
+
+def build_app(house: House, seal: Any, sandbox: Any = None) -> ASGIApp:
     """The application; ``sandbox`` is the line to the control door, or None."""
     guard = Guard(house)
     doors, others = doors_of(house, guard, seal, sandbox)
@@ -37,7 +56,7 @@ def build_app(house: House, seal: Any, sandbox: Any = None) -> Starlette:
     async def openapi(request: Request) -> Response:
         return answer(page)
 
-    by_path: dict[str, dict[str, Any]] = {}
+    by_path: dict[str, dict[str, Endpoint]] = {}
     for door in doors:
         by_path.setdefault(door.path, {})[door.method] = porter.endpoint(door)
     routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
@@ -47,7 +66,10 @@ def build_app(house: House, seal: Any, sandbox: Any = None) -> Starlette:
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {HTTPException: _http_problem}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    at_once = {
+        (method, path): endpoint for path, methods in by_path.items() if "{" not in path for method, endpoint in methods.items()
+    }  # fmt: skip
+    return Front(Starlette(routes=routes, exception_handlers=handlers), at_once)
 
 
 def _by_method(methods: dict[str, Any]) -> Any:

@@ -34,7 +34,7 @@ def key_of(asked: Asked) -> Key:
         raise Problem("key_missing")
     if not 1 <= len(key) <= 255 or any(not "!" <= letter <= "~" for letter in key):
         raise Problem("key_malformed")
-    what = f"{asked.request.method} {asked.request.url.path} ".encode() + asked.raw
+    what = f"{asked.request.method} {asked.request.scope['path']} ".encode() + asked.raw
     return Key(key, hashlib.sha256(what).hexdigest())
 
 

@@ -75,7 +75,7 @@ class Finding:
             object.__setattr__(self, name, kept(getattr(self, name)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """One line of a payment's story; append-only. ``kind``: asked, answered, notified, act, told, decided."""
 

@@ -6,8 +6,9 @@ Accounts of a merchant (a balance is debits minus credits):
 ``refund_suspense``  what is on its way back to payers.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from daozhang.core.changed import changed
 from daozhang.core.fees import fee_fen
 from daozhang.core.money import share
 from daozhang.core.must import must
@@ -59,7 +60,7 @@ def of_payment(before: State, after: Payment) -> list[Transfer]:
 def with_fee(before: State, after: Payment, rate: int) -> Payment:
     """Snapshot the fee when a capture is proven; ``rate`` in parts of 100,000."""
     if after.state is State.PAID and before not in RECEIVED:
-        return replace(after, fee_fen=fee_fen(after.received_fen, rate))
+        return changed(after, fee_fen=fee_fen(after.received_fen, rate))
     return after
 
 

@@ -3,10 +3,11 @@
 This file owns the table. Diagrams and the database's check are made from it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.must import must
 
 
@@ -69,7 +70,7 @@ class Undone(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Payment:
     """One attempt to take one sale's money. Amounts in fen, times in milliseconds of UTC (0: not yet).
 
@@ -139,7 +140,7 @@ class Payment:
     def to(self, state: State, **changes: Any) -> "Payment":
         """The same attempt in another state; Broken when the table does not allow the step."""
         must(state is self.state or state in FOLLOWS[self.state], f"{self.state} is never followed by {state}")
-        return replace(self, state=state, **changes)
+        return changed(self, state=state, **changes)
 
     @property
     def proven(self) -> bool:

@@ -181,3 +181,6 @@ class Proc(Protocol):
 
     def spawn(self, work: Any, name: str) -> None:
         """Run a coroutine beside us; its failure is logged and never silences others."""
+
+    def hold(self, task: Any) -> None:
+        """Keep a running task alive whose outcome its caller reads, also when that caller goes away."""

@@ -5,10 +5,11 @@ channel can tell a repeat from a second refund. An unknown refund is never calle
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
 from daozhang.core.must import must
@@ -45,7 +46,7 @@ class RefundKind(StrEnum):
     LATE_SUCCESS = "late_success"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Refund:
     """One refund of one payment. Amounts in fen, times in milliseconds of UTC."""
 
@@ -74,7 +75,7 @@ class Refund:
         must(
             state is self.state or state in FOLLOWS[self.state], f"a refund's {self.state} is never followed by {state}"
         )
-        return replace(self, state=state, **changes)
+        return changed(self, state=state, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def plan(r: Refund, m: Manners, now: int) -> tuple[Op, int] | None:
 def asking(r: Refund, op: Op, now: int) -> Refund:
     """The refund as it must be durable before the question leaves."""
     if op is Op.REFUND_QUERY:
-        return replace(r, last_ask_ms=now, queried=True)
+        return changed(r, last_ask_ms=now, queried=True)
     state = RefundState.SENT if r.state is RefundState.CREATED else r.state
     return r.to(state, tries=r.tries + 1, out=True, last_ask_ms=now, queried=False)
 
@@ -145,7 +146,7 @@ def learn(r: Refund, op: Op, f: Finding, now: int) -> Refund:
         case Proves.REFUND_DONE:
             return r.to(RefundState.SUCCEEDED, decided_ms=now, out=False, failure=None)
         case Proves.NOT_SENT if op is Op.REFUND and first:
-            return replace(r, out=False, tries=0)
+            return changed(r, out=False, tries=0)
         case Proves.REFUND_NO_FUNDS if op is Op.REFUND:
             return r.to(RefundState.WAITING_FUNDS, failure=failure)
         case Proves.REFUND_REFUSED if op is Op.REFUND and (first or r.state is RefundState.WAITING_FUNDS):
@@ -156,7 +157,7 @@ def learn(r: Refund, op: Op, f: Finding, now: int) -> Refund:
         case Proves.REFUND_PENDING if op is Op.REFUND_QUERY and r.refused_then:
             if r.refused_then >= 2:
                 return r.to(RefundState.FAILED, decided_ms=now, out=False)
-            return replace(r, refused_then=r.refused_then + 1)
+            return changed(r, refused_then=r.refused_then + 1)
         case _ if r.state is RefundState.WAITING_FUNDS and op is Op.REFUND:
             return r.to(RefundState.UNKNOWN)
         case _ if r.state is RefundState.SENT:

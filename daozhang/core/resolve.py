@@ -9,8 +9,9 @@ so that whoever dies, another continues from the row by calling `resolve` again 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
 from daozhang.core.must import must
@@ -182,8 +183,8 @@ def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
             window_end_ms=p.window_end_ms or now + window,
         )
     if op is Op.QUERY:
-        return replace(p, queries=p.queries + 1, last_query_ms=now)
-    return replace(
+        return changed(p, queries=p.queries + 1, last_query_ms=now)
+    return changed(
         p, undo_tries=p.undo_tries + 1, undo_out=True, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
     )
 
@@ -208,17 +209,17 @@ def learn(p: Payment, op: Op, f: Finding, m: Manners, now: int) -> Payment:
 def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if p.proven:
         return p  # a notify was faster; the reply is only one more line of evidence
-    p = replace(p, last_answer_ms=max(now, p.last_answer_ms))
+    p = changed(p, last_answer_ms=max(now, p.last_answer_ms))
     match f.proves:
         case Proves.CAPTURED:
             return captured(p, f, m, now)
         case Proves.REFUSED:
             refusal = {"code": f.code, "hint": f.hint, "text": f.text}
-            return _decided(replace(p, send_out=False), State.NOT_PAID, m, now, refusal=refusal)
+            return _decided(changed(p, send_out=False), State.NOT_PAID, m, now, refusal=refusal)
         case _ if p.state is not State.SENT:
             return p  # another worker is already asking
         case Proves.NOT_SENT:
-            return replace(p, send_out=False)
+            return changed(p, send_out=False)
         case Proves.WAITING:
             return p.to(State.WAITING_PAYER, send_out=False, seen=True)
         case Proves.SHOWN:
@@ -229,7 +230,7 @@ def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     blank = f.proves in (Proves.NOTHING, Proves.NOT_SENT)
-    p = replace(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
+    p = changed(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
     if p.proven:
         return _learn_recheck(p, f, m, now)
     if p.state is State.SENT:
@@ -247,7 +248,7 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT):
             return _decided(p, State.CLOSED, m, now)
         case Proves.ABSENT:
-            return _window(replace(p, absent=p.absent + 1), m, now)
+            return _window(changed(p, absent=p.absent + 1), m, now)
         case _:
             return _window(p, m, now)
 
@@ -269,16 +270,16 @@ def _window(p: Payment, m: Manners, now: int) -> Payment:
 def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     match f.proves:
         case Proves.UNDONE_UNPAID:
-            return replace(p, undo_out=False, undone=Undone.UNPAID)
+            return changed(p, undo_out=False, undone=Undone.UNPAID)
         case Proves.UNDONE_PAID:
-            return replace(p, undo_out=False, undone=Undone.PAID)
+            return changed(p, undo_out=False, undone=Undone.PAID)
         case Proves.UNDONE_ABSENT:
-            return replace(p, undo_out=False, undone=Undone.ABSENT)
+            return changed(p, undo_out=False, undone=Undone.ABSENT)
         case Proves.UNDO_REFUSED:
-            return replace(p, undo_out=False, undone=Undone.REFUSED)
+            return changed(p, undo_out=False, undone=Undone.REFUSED)
         case Proves.NOT_SENT:
             # Only this try is proven harmless; an earlier one may still be under way.
-            return replace(p, undo_out=p.undo_tries > 1)
+            return changed(p, undo_out=p.undo_tries > 1)
         case _:
             return p
 
@@ -290,30 +291,30 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves is not Proves.CAPTURED:
         return p
     if p.state in NOTHING_TAKEN:
-        return replace(p, recheck_ms=now, capture_seen=True)
+        return changed(p, recheck_ms=now, capture_seen=True)
     if p.proven:
         return p
-    return replace(p, seen=True) if p.undo_tries else captured(p, f, m, now)
+    return changed(p, seen=True) if p.undo_tries else captured(p, f, m, now)
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """A look at an end already told. Only a capture changes it; only an answer that settles it ends the looking."""
     if p.state in NOTHING_TAKEN and f.proves is Proves.CAPTURED:
         return captured(p, f, m, now)
-    p = replace(p, rechecks=p.rechecks + 1)
+    p = changed(p, rechecks=p.rechecks + 1)
     # A signed notify claims a charge: "not found" and "not yet paid" are then only stale.
     stale = p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)
     if f.proves in (Proves.NOTHING, Proves.NOT_SENT) or stale:
         gap = m.deferred_gaps_ms[min(p.rechecks, len(m.deferred_gaps_ms)) - 1]
-        return replace(p, recheck_ms=now + gap)
+        return changed(p, recheck_ms=now + gap)
     if p.seen or p.rechecks >= len(m.aftercare_ms):
-        return replace(p, recheck_ms=0)
-    return replace(p, recheck_ms=max(p.decided_ms + m.aftercare_ms[p.rechecks], now + m.query_gap_ms))
+        return changed(p, recheck_ms=0)
+    return changed(p, recheck_ms=max(p.decided_ms + m.aftercare_ms[p.rechecks], now + m.query_gap_ms))
 
 
 def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
-    known = replace(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
+    known = changed(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
     may_go_back = known.undone is Undone.PAID or (known.undo_out and known.undone is Undone.NO)
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
         return _window(known, m, now)
@@ -341,7 +342,7 @@ def never_left(p: Payment, m: Manners, now: int) -> Payment:
 def as_surplus(paid: Payment, before: State) -> Payment:
     """A late capture of a sale that another attempt holds: found, told, and to be given back (promise P3)."""
     must(State.SURPLUS in FOLLOWS[before], f"{before} is never followed by surplus")
-    return replace(paid, state=State.SURPLUS, question="", answer_by_ms=0)
+    return changed(paid, state=State.SURPLUS, question="", answer_by_ms=0)
 
 
 def _decided(p: Payment, state: State, m: Manners, now: int, **changes: object) -> Payment:
@@ -354,4 +355,4 @@ def _with_doubt(p: Payment, op: Op, f: Finding, now: int) -> Payment:
     """Remember the first answer that proved nothing: it is why there was no information."""
     if p.doubt is not None or p.proven or f.proves not in (Proves.NOTHING, Proves.NOT_SENT):
         return p
-    return replace(p, doubt={"code": f.code, "hint": f.hint, "op": op.value, "at_ms": now, "alarm": f.alarm})
+    return changed(p, doubt={"code": f.code, "hint": f.hint, "op": op.value, "at_ms": now, "alarm": f.alarm})

@@ -13,8 +13,7 @@ def rfc3339(at_ms: int) -> str | None:
     """``2026-11-23T02:43:07.123Z``; None for 0 and below (not yet)."""
     if at_ms <= 0:
         return None
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat("T", "milliseconds")[:-6] + "Z"
 
 
 def ms_of_rfc3339(text: str) -> int:
@@ -31,6 +30,8 @@ def kept(value: Any) -> Any:
     An answer that proves something must not be lost because its explanation holds a character that cannot be stored.
     """
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value  # nearly every text
         return _NOT_KEPT.sub("\ufffd", value)
     if isinstance(value, dict):
         return {kept(name): kept(held) for name, held in value.items()}

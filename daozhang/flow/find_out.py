@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence, Finding, Op, Proves
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.manners import Manners
@@ -173,7 +173,7 @@ async def give_up(house: House, payment_id: str, who: str, wait_ms: int = 5_000)
         now = house.clock.now_ms()
         pen = Pen(house, payment, row.fee_rate)
         pen.note(Evidence(payment.id, 0, now, "act", who, "reverse"))
-        after = replace(payment, give_up=True)
+        after = changed(payment, give_up=True)
         in_flight = payment.state is State.SENT and payment.send_out
         try:
             timer = max(now, due_ms(after, manners, now)) if not in_flight else now + manners.pay_deadline_ms + GRACE_MS

@@ -1,7 +1,7 @@
 """A success that comes after another end was told: never dropped; the shop is asked, and then its policy answers (P4)."""
 
-from dataclasses import replace
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.payment import Payment, State
@@ -52,7 +52,7 @@ async def _close_question(house: House, payment: Payment, who: str, act: str) ->
     row = await house.account(payment.account)
     pen = Pen(house, payment, row.fee_rate)
     pen.note(Evidence(payment.id, 0, house.clock.now_ms(), "act", who, act, text=payment.question))
-    return await pen.commit(replace(payment, question="", answer_by_ms=0), payment.recheck_ms)
+    return await pen.commit(changed(payment, question="", answer_by_ms=0), payment.recheck_ms)
 
 
 async def return_surplus(house: House, payment: Payment) -> None:

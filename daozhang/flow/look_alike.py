@@ -1,7 +1,7 @@
 """Two captures under different sale numbers that look like one: never refunded by guess, the shop is asked (P3)."""
 
-from dataclasses import replace
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict
 from daozhang.core.payment import Payment, State
@@ -30,6 +30,6 @@ async def _look(house: House, paid: Payment) -> None:
     pen.note(Evidence(fresh.id, 0, now, "act", "us", "look_alike", text=other or ""))
     try:
         # Nobody decides for the shop: the question has no hour.
-        await pen.commit(replace(fresh, question="look_alike", answer_by_ms=-1), 0)
+        await pen.commit(changed(fresh, question="look_alike", answer_by_ms=-1), 0)
     except Conflict:
         return

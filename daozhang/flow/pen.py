@@ -1,7 +1,7 @@
 """Writing down one phase: state, evidence, postings, events and the next timer in one transaction."""
 
-from dataclasses import replace
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence, Finding, Op, answered, asked
 from daozhang.core.faults import SaleTaken
 from daozhang.core.ledger import of_payment, with_fee
@@ -77,16 +77,16 @@ class Pen:
             return after
         merchant = await self.house.directory.merchant(after.merchant)
         wait_s = merchant.late_after_s if merchant is not None else 1800
-        return replace(after, answer_by_ms=self.house.clock.now_ms() + wait_s * 1000)
+        return changed(after, answer_by_ms=self.house.clock.now_ms() + wait_s * 1000)
 
     def _change(self, after: Payment, timer_ms: int, key: Key | None, wake: bool) -> Change:
         before = self.stored
         first = before.evidence_n + 1
-        lines = tuple(replace(line, n=first + at) for at, line in enumerate(self._lines))
-        after = replace(after, version=before.version, evidence_n=before.evidence_n + len(lines))
+        lines = tuple(changed(line, n=first + at) for at, line in enumerate(self._lines))
+        after = changed(after, version=before.version, evidence_n=before.evidence_n + len(lines))
         if after.decided_ms != before.decided_ms:
             deciding = [line.n for line in lines if line.kind in ("answered", "notified")]
-            after = replace(after, decided_by=deciding[-1] if deciding else before.evidence_n)
+            after = changed(after, decided_by=deciding[-1] if deciding else before.evidence_n)
         after = with_fee(before.state, after, self._rate)
         return Change(
             after,

@@ -1,9 +1,9 @@
 """Giving money back: the flow around `core.refund`, with the same commits, leases and merges as a payment."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence, Finding, Op, answered, asked
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.ledger import fee_back, of_refund
@@ -98,9 +98,9 @@ async def _written(
         house.new_id("rfd", payment.bucket), payment.bucket, payment.merchant, payment.id, amount, kind, reason,
         now, max(now, free if earlier else now),
     )  # fmt: skip
-    after = replace(payment, refunding_fen=payment.refunding_fen + amount)
+    after = changed(payment, refunding_fen=payment.refunding_fen + amount)
     if kind is not RefundKind.SURPLUS and payment.question:
-        after = replace(after, question="", answer_by_ms=0)
+        after = changed(after, question="", answer_by_ms=0)
     told = Event("refund.created", payment.merchant, payment.bucket, refund.id, now, _told(refund, after))
     postings = tuple(of_refund(None, refund, payment))
     return refund, Change(
@@ -155,7 +155,7 @@ class _Errand:
     async def commit(self, after: Refund, timer_ms: int) -> Refund:
         """One phase of the refund; when only the payment moved meanwhile, the phase is written over its new version."""
         for _ in range(8):
-            after = replace(after, version=self.refund.version)
+            after = changed(after, version=self.refund.version)
             change = self._change(after, timer_ms)
             try:
                 self.payment = await self.house.store.apply(change)
@@ -168,7 +168,7 @@ class _Errand:
                 self.payment = payment
         else:
             raise Conflict("others keep moving the payment")
-        self.refund = replace(change.refund or after, version=self.refund.version + 1)
+        self.refund = changed(change.refund or after, version=self.refund.version + 1)
         self.lines.clear()
         self.house.waiters.wake(self.payment.id)
         return self.refund
@@ -176,30 +176,30 @@ class _Errand:
     def _change(self, after: Refund, timer_ms: int) -> Change:
         before, payment, now = self.refund, self.payment, self.house.clock.now_ms()
         first = payment.evidence_n + 1
-        lines = tuple(replace(line, n=first + at) for at, line in enumerate(self.lines))
+        lines = tuple(changed(line, n=first + at) for at, line in enumerate(self.lines))
         told: list[Event] = []
         if after.state is RefundState.SUCCEEDED and before.state is not RefundState.SUCCEEDED:
-            after = replace(after, fee_back_fen=fee_back(payment, after.amount_fen, self._fee_returned))
+            after = changed(after, fee_back_fen=fee_back(payment, after.amount_fen, self._fee_returned))
         postings = tuple(of_refund(before.state, after, payment))
-        changed = replace(_settled(payment, before, after), evidence_n=payment.evidence_n + len(lines))
+        beside = changed(_settled(payment, before, after), evidence_n=payment.evidence_n + len(lines))
         if after.state is not before.state and after.state in _EVENT:
-            kind, data = _EVENT[after.state], _told(after, changed)
+            kind, data = _EVENT[after.state], _told(after, beside)
             told.append(Event(kind, payment.merchant, payment.bucket, after.id, now, data))
-        if changed.state is not payment.state:
-            told.append(event("payment.refunded", changed, now))
-        hour = changed.answer_by_ms if changed.question and changed.answer_by_ms > 0 else 0
-        keep = min((at for at in (changed.recheck_ms, hour) if at), default=0)
-        return Change(changed, lines, postings, tuple(told), keep, None, after, timer_ms, wake=True)
+        if beside.state is not payment.state:
+            told.append(event("payment.refunded", beside, now))
+        hour = beside.answer_by_ms if beside.question and beside.answer_by_ms > 0 else 0
+        keep = min((at for at in (beside.recheck_ms, hour) if at), default=0)
+        return Change(beside, lines, postings, tuple(told), keep, None, after, timer_ms, wake=True)
 
 
 def _settled(payment: Payment, before: Refund, after: Refund) -> Payment:
     """The payment beside a refund that has just ended."""
     if before.state not in UNDER_WAY or after.state in UNDER_WAY:
         return payment
-    left = replace(payment, refunding_fen=payment.refunding_fen - after.amount_fen)
+    left = changed(payment, refunding_fen=payment.refunding_fen - after.amount_fen)
     if after.state is RefundState.FAILED:
         return left
-    left = replace(left, refunded_fen=payment.refunded_fen + after.amount_fen)
+    left = changed(left, refunded_fen=payment.refunded_fen + after.amount_fen)
     if payment.state is State.SURPLUS:
         return left
     return left.to(State.REFUNDED if left.refunded_fen == left.captured_fen else State.PARTLY_REFUNDED)

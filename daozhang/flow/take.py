@@ -58,13 +58,13 @@ async def take(house: House, order: Order, wait_ms: int) -> Payment:
     payment = _attempt(house, order, channel, row.id)
     begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     work = asyncio.ensure_future(drive(house, payment, code=order.code or "", key=order.key, wake=False, begun=begun))
-    house.proc.spawn(_keep(work), f"take {payment.id}")
-    # Nobody is told of an attempt that is not durable yet, however short the caller's patience.
-    first: set[asyncio.Future[Any]] = {work, begun}
-    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    left_ms = max(wait_ms - (house.clock.now_ms() - started), 0)
-    done, _ = await asyncio.wait({work}, timeout=left_ms / 1000)
-    if not done:
+    house.proc.hold(work)
+    await asyncio.wait({work}, timeout=wait_ms / 1000)
+    if not work.done() and not begun.done():
+        # Nobody is told of an attempt that is not durable yet, however short the caller's patience.
+        first: set[asyncio.Future[Any]] = {work, begun}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
         return await house.store.payment(payment.id) or payment
     taken = work.result()
     if not taken.proven:
@@ -72,11 +72,6 @@ async def take(house: House, order: Order, wait_ms: int) -> Payment:
         return await wait_for_proof(house, taken.id, max(left, 0))
     watch_for_look_alike(house, taken)
     return taken
-
-
-async def _keep(work: "asyncio.Future[Payment]") -> None:
-    """Hold the attempt for the process, so that a caller who hangs up does not end it."""
-    await asyncio.wait({work})
 
 
 def _attempt(house: House, order: Order, channel: str, account: str) -> Payment:

@@ -1,9 +1,9 @@
 """Telling: the same five things on every surface, and the shop's acknowledgement that it has heard (promises P5, P7, P8)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.directory import Merchant
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict
@@ -143,7 +143,7 @@ async def told(house: House, payment_id: str, by: str) -> Payment:
         pen.note(Evidence(payment.id, 0, now, "told", by, text=judge(payment).verdict.value))
         manners = house.channel(payment.channel).manners
         try:
-            return await pen.commit(replace(payment, told_ms=now), due_ms(payment, manners, now), wake=False)
+            return await pen.commit(changed(payment, told_ms=now), due_ms(payment, manners, now), wake=False)
         except Conflict:
             continue
     raise Conflict("others keep moving the payment")

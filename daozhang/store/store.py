@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import asyncpg
 import msgspec
 
+from daozhang.core.changed import changed
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict, Unavailable
 from daozhang.core.ids import bucket_of_merchant, bucket_of_ulid, is_ulid
@@ -129,7 +129,7 @@ class PgStore(PgDirectory, PgReading):
     async def apply(self, change: Change) -> Payment:
         change.must_be_of_one_payment()
         await self._batcher.apply(change)
-        return replace(change.payment, version=change.payment.version + 1)
+        return changed(change.payment, version=change.payment.version + 1)
 
     async def _in_the_way(self, change: Change) -> str:
         """Why a change could not be written: its own id (another version is stored), the sale's holder, or nothing."""

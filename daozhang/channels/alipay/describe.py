@@ -58,8 +58,7 @@ def _reply(text: str) -> dict[str, Any] | None:
         note = {"zh": "应答不完整或不是合法 JSON,不能证明任何结果", "en": "cut off or not JSON: it proves nothing"}
         return {"wire": "alipay.v2", "what": name, "fields": [], "signature": "unreadable", "proves": "nothing",
                 "notes": [note]}  # fmt: skip
-    body, signature = cut
-    reply = json.loads(body)
+    reply, signature = cut.value, cut.signature
     op, shown = _response_names()[name]
     code, row = verdict.of_reply(op, shown, reply)
     return {

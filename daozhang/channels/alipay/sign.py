@@ -3,7 +3,9 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from daozhang.channels.keys import Signer, Verifier
 
@@ -33,51 +35,64 @@ def holds(message: bytes, signature: str, key: Verifier) -> bool:
     return base64.b64encode(raw).decode() == signature and key.verify(message, raw)
 
 
-def signed_object(body: str, name: str) -> tuple[str, str] | None:
-    """The exact text of the reply object ``name`` and its signature; None when the reply is not of that shape.
+class Signed(NamedTuple):
+    """An object of a reply: its exact text, its value, and the signature that stands beside it."""
 
-    The signature covers the object as it was sent, so it is cut out, never serialised anew.
+    text: str
+    value: dict[str, Any]
+    signature: str
+
+
+_DECODER = json.JSONDecoder()
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+def signed_object(body: str, *names: str) -> Signed | None:
+    """The first of the objects ``names`` that stands in the reply; None when the reply is not of that shape.
+
+    The signature covers the object as it was sent, so it is cut out, never serialised anew. A reply that says
+    something twice is of no shape: nobody knows which of the two was signed.
     """
     try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
+        members = _members(body)
+    except (ValueError, IndexError, RecursionError):
         return None
-    if not isinstance(whole, dict) or not isinstance(whole.get(name), dict):
-        return None
-    signature = whole.get("sign")
-    start = _value_at(body, name)
-    if start < 0:
-        return None
-    try:
-        _, end = json.JSONDecoder().raw_decode(body, start)
-    except (ValueError, RecursionError):
-        return None
-    return body[start:end], signature if isinstance(signature, str) else ""
+    signature = members["sign"][1] if "sign" in members else ""
+    for name in names:
+        text, value = members.get(name, ("", None))
+        if isinstance(value, dict):
+            return Signed(text, value, signature if isinstance(signature, str) else "")
+    return None
 
 
-def _value_at(body: str, name: str) -> int:
-    """Where the value of a top-level key begins; -1 when the key is not there or stands there twice."""
-    decoder = json.JSONDecoder()
-    at, found = body.find("{") + 1, -1
-    while at > 0:
-        at = _skip(body, at)
-        if at >= len(body) or body[at] != '"':
-            return found
-        key, at = decoder.raw_decode(body, at)
-        at = _skip(body, _skip(body, at) + 1)
-        if key == name:
-            if found >= 0:
-                return -1
-            found = at
-        _, at = decoder.raw_decode(body, at)
-        at = _skip(body, at)
-        if body[at : at + 1] != ",":
-            return found
-        at += 1
-    return found
+def _members(body: str) -> dict[str, tuple[str, Any]]:
+    """Text and value of each member of one object, and nothing after it. Raises ValueError, IndexError."""
+    members: dict[str, tuple[str, Any]] = {}
+    at = _expect(body, 0, "{")
+    while True:
+        name, at = _DECODER.raw_decode(body, at)
+        if not isinstance(name, str) or name in members:
+            raise ValueError("no name, or one that stands there twice")
+        start = _expect(body, at, ":")
+        value, at = _DECODER.raw_decode(body, start)
+        members[name] = body[start:at], value
+        at = _blank(body, at)
+        if body[at] == "}":
+            break
+        at = _expect(body, at, ",")
+    if _blank(body, at + 1) != len(body):
+        raise ValueError("something follows")
+    return members
 
 
-def _skip(body: str, at: int) -> int:
-    while at < len(body) and body[at] in " \t\r\n":
-        at += 1
-    return at
+def _expect(body: str, at: int, mark: str) -> int:
+    """Where the next thing after ``mark`` begins."""
+    at = _blank(body, at)
+    if body[at] != mark:
+        raise ValueError(f"no {mark}")
+    return _blank(body, at + 1)
+
+
+def _blank(body: str, at: int) -> int:
+    found = _BLANK.match(body, at)
+    return found.end() if found else at

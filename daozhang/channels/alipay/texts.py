@@ -1,5 +1,6 @@
 """Times as this wire writes them, and messages without what belongs to the payer."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -8,6 +9,7 @@ from daozhang.core.must import must
 
 BEIJING = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
 # What may stand in evidence. Everything else of a message is the payer's, the shop's key material, or noise.
 _KEPT = (
@@ -21,15 +23,15 @@ _KEPT = (
 def beijing_text(at_ms: int) -> str:
     """``yyyy-MM-dd HH:mm:ss`` of China, which has no summer time."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(BEIJING).isoformat(" ", "seconds")[:-6]
 
 
 def beijing_ms(text: Any) -> int:
     """The inverse; 0 for a missing or unreadable time, which is told but decides nothing."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _WRITTEN.fullmatch(text):
         return 0
     try:
-        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+        moment = datetime.fromisoformat(text).replace(tzinfo=BEIJING)
     except ValueError:
         return 0
     must(moment.tzinfo is not None, "a wire time has a zone")

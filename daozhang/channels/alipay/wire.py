@@ -146,14 +146,12 @@ def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
     except UnicodeDecodeError:
         return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
     name = _method(q).replace(".", "_") + "_response"
-    cut = sign.signed_object(body, name) or sign.signed_object(body, "error_response")
+    cut = sign.signed_object(body, name, "error_response")
     if cut is None:
         return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
-    text, signature = cut
-    reply = json.loads(text)
-    if not sign.holds(text.encode(), signature, account.alipay_key):
+    if not sign.holds(cut.text.encode(), cut.signature, account.alipay_key):
         return _nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
-    return _read_verified(q, reply)
+    return _read_verified(q, cut.value)
 
 
 def _nothing(code: str, hint: str, exchange: Exchange, alarm: str = "") -> Finding:
