@@ -48,7 +48,8 @@ class Settings:
     work_processes: int = 1
     # Connections to PostgreSQL per process. Few are enough: commits travel in groups.
     store_connections: int = 6
-    # Where channels reach our notify doors, without a slash at the end. Empty: this machine's own address.
+    # Where channels reach our notify doors, without a slash at the end. Empty: this machine's own address. none: they
+    # cannot reach us at all, and are not asked to send notifies; queries find everything, a little later.
     notify_base: str = ""
     # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
     master_key_file: str = ""
@@ -69,6 +70,8 @@ class Settings:
 
     @property
     def notify_url(self) -> str:
+        if self.notify_base == "none":
+            return ""
         return self.notify_base or f"http://{self.host}:{self.base_port}"
 
 

@@ -28,7 +28,7 @@ class NoAccount(Fault):
 
 @dataclass(frozen=True)
 class House:
-    """The flow's carriers. ``notify_base`` is where channels reach our notify doors, without a slash at the end."""
+    """The flow's carriers. ``notify_base`` is where channels reach our notify doors, without a slash at the end; empty: nowhere."""
 
     store: Store
     directory: Directory
@@ -81,7 +81,7 @@ class House:
         self._accounts[place] = (self.clock.now_ms() + _ACCOUNT_LIVES_MS, row)
 
     def notify_url(self, payment: Payment) -> str:
-        return f"{self.notify_base}/v1/notify/{payment.channel}/{payment.account}"
+        return f"{self.notify_base}/v1/notify/{payment.channel}/{payment.account}" if self.notify_base else ""
 
     def question(
         self, op: Op, payment: Payment, deadline_ms: int, code: str = "", refund: Refund | None = None

@@ -1,133 +1,180 @@
 """HTTP to the channels. Each failure is sorted into "never left us" or "may have arrived", and nothing is repeated.
 
-Only failures before the first byte count as NotSent: the name was not resolved, the connection was refused or not
-made in time, TLS was not agreed, no place in the pool. Everything else may have arrived (7-stack).
+What fails before a request is written has not been sent: the name was not resolved, the connection was refused or not
+made in time, TLS was not agreed, no place in the pool, a request that is no HTTP. Everything later may have arrived.
 """
 
 import asyncio
+import socket
 import ssl
-from types import SimpleNamespace
-from typing import Any
+from collections import defaultdict
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-import aiohttp
-from yarl import URL
-
-from daozhang.core.faults import MaybeArrived, NoAnswer, NotSent, Unreadable
+from daozhang.core.faults import MaybeArrived, NoAnswer, NotSent
 from daozhang.core.ports import Clock, Exchange, HttpRequest
+from daozhang.ports.link import MOST_BYTES, Link, Reply
 
-MOST_BYTES = 1 << 20  # no reply of these wires is longer; a bill is fetched elsewhere
+__all__ = ["MOST_BYTES", "HttpNet"]
 _CONNECT_S = 3.0
+_IDLE_S = 15.0  # a kept connection is not used after so long: the other side may be closing it
+_NOT_IN_A_LINE = frozenset("\r\n\0")
+
+
+class Place(NamedTuple):
+    """Where a connection goes to; connections to one place are interchangeable."""
+
+    host: str
+    port: int
+    tls: bool
 
 
 class HttpNet:
-    """One pool for all channels. Close it with `close`."""
+    """One pool for all channels, at most ``connections`` at a time. Close it with `close`."""
 
     def __init__(self, clock: Clock, connections: int = 256) -> None:
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
-        self._connections = connections
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=30, keepalive_timeout=15),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-                trace_configs=[_trail_writer()],
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-                skip_auto_headers={"User-Agent"},
-            )
-            # The library repeats some requests by itself on a dead connection. A channel must never be asked
-            # twice by accident. Private, pinned by the lock file and by a test.
-            session._retry_connection = False
-            self._session = session
-        return self._session
+        self._room = asyncio.Semaphore(connections)
+        self._idle: dict[Place, list[Link]] = defaultdict(list)
+        self._open: set[Link] = set()
+        self._tls: ssl.SSLContext | None = None
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for link in list(self._open):
+            link.abort()
+        self._idle.clear()
 
     async def call(self, request: HttpRequest) -> Exchange:
         """One request, one answer or one fault; never raises for what the network does."""
-        began = self._clock.monotonic_ms()
-        trail: dict[str, Any] = {}
-        note = _Trail(self._clock, began, trail)
+        trail = _Trail(self._clock)
         try:
             async with asyncio.timeout(request.deadline_ms / 1000):
-                return await self._send(request, note, trail)
-        except TimeoutError as late:
-            fault = self._sorted(late, trail, "READ_TIMEOUT")
-        except aiohttp.ClientError as broken:
-            fault = self._sorted(broken, trail, "CONNECTION_RESET_AFTER_SEND")
-        except (OSError, ValueError) as broken:
-            fault = self._sorted(broken, trail, "WRITE_INTERRUPTED")
-        note.mark("failed")
-        trail["fault"] = fault.code
-        return Exchange(fault=fault, trail=trail)
+                reply = await self._call(request, trail)
+        except NoAnswer as fault:
+            return trail.failed(fault)
+        except TimeoutError:
+            return trail.failed(MaybeArrived("READ_TIMEOUT") if trail.left else NotSent("CONNECT_TIMEOUT"))
+        return Exchange(reply.status, tuple(reply.headers), bytes(reply.body), trail=trail.times)
 
-    async def _send(self, request: HttpRequest, note: "_Trail", trail: dict[str, Any]) -> Exchange:
-        async with self._open().request(
-            request.method,
-            URL(request.url, encoded=True),
-            data=request.body or None,
-            headers=list(request.headers),
-            allow_redirects=False,
-            trace_request_ctx=SimpleNamespace(note=note),
-        ) as reply:
-            note.mark("first_byte")
-            body = bytearray()
-            async for chunk in reply.content.iter_chunked(65536):
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    reply.close()
-                    fault = Unreadable("HTTP_BODY_TOO_LONG")
-                    trail["fault"] = fault.code
-                    return Exchange(reply.status, fault=fault, trail=trail)
-            note.mark("done")
-            headers = tuple((name, value) for name, value in reply.headers.items())
-            return Exchange(reply.status, headers, bytes(body), trail=trail)
+    async def _call(self, request: HttpRequest, trail: "_Trail") -> Reply:
+        try:
+            place, head = _head(request)
+        except ValueError as wrong:
+            raise NotSent("REQUEST_NOT_WRITTEN", str(wrong)) from None
+        async with self._room:
+            link = self._kept(place)
+            if link is not None:
+                trail.mark("reused")
+            else:
+                link = await self._connect(place, trail)
+            try:
+                trail.left = True
+                reply = await link.ask(head, request.body, trail.mark)
+            except BaseException:
+                link.abort()
+                raise
+            if link.usable:
+                link.idle_since = asyncio.get_running_loop().time()
+                self._idle[place].append(link)
+            return reply
 
-    @staticmethod
-    def _sorted(broken: BaseException, trail: dict[str, Any], otherwise: str) -> NoAnswer:
-        what = type(broken).__name__
-        # The trail outranks the class of the exception: once a header has left, it may have arrived.
-        if "sent_headers" not in trail:
-            if isinstance(broken, (aiohttp.ClientConnectorDNSError,)):
-                return NotSent("DNS_FAILURE", what)
-            if isinstance(broken, (aiohttp.ClientSSLError, ssl.SSLError)):
-                return NotSent("TLS_HANDSHAKE_FAILED", what)
-            if isinstance(broken, (aiohttp.ConnectionTimeoutError, TimeoutError)):
-                return NotSent("CONNECT_TIMEOUT", what)
-            if isinstance(broken, aiohttp.ClientConnectorError):
-                return NotSent("CONNECT_REFUSED", what)
-        if isinstance(broken, (aiohttp.ClientPayloadError, aiohttp.ClientResponseError)):
-            return Unreadable("HTTP_BODY_TRUNCATED", what)
-        return MaybeArrived(otherwise, what)
+    def _kept(self, place: Place) -> Link | None:
+        """The connection that was used last; those that rested too long are let go."""
+        idle = self._idle[place]
+        fresh = asyncio.get_running_loop().time() - _IDLE_S
+        while idle:
+            link = idle.pop()
+            if link.usable and link.idle_since > fresh:
+                return link
+            link.abort()
+        return None
+
+    async def _connect(self, place: Place, trail: "_Trail") -> Link:
+        """Raises NotSent: nothing has been written before there is a connection."""
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                return await self._reach(place, trail)
+        except TimeoutError:
+            raise NotSent("CONNECT_TIMEOUT") from None
+        except socket.gaierror as why:
+            raise NotSent("DNS_FAILURE", type(why).__name__) from None
+        except (ssl.SSLError, ssl.CertificateError) as why:
+            raise NotSent("TLS_HANDSHAKE_FAILED", type(why).__name__) from None
+        except OSError as why:
+            in_tls = place.tls and isinstance(why, ConnectionResetError | ConnectionAbortedError)
+            raise NotSent("TLS_HANDSHAKE_FAILED" if in_tls else "CONNECT_REFUSED", type(why).__name__) from None
+
+    async def _reach(self, place: Place, trail: "_Trail") -> Link:
+        """Each address of the name in turn. Raises what the last one did."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        trail.mark("resolved")
+        broken: OSError | None = None
+        for family, _kind, proto, _, address in found:
+            try:
+                _, link = await loop.create_connection(
+                    lambda: Link(self._forget), str(address[0]), place.port, family=family, proto=proto,
+                    ssl=self._context() if place.tls else None, server_hostname=place.host if place.tls else None,
+                )  # fmt: skip
+            except (ssl.SSLError, ssl.CertificateError):
+                raise
+            except OSError as why:
+                broken = why
+                continue
+            trail.mark("connected")
+            self._open.add(link)
+            return link
+        raise broken or OSError("the name has no address")
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def _forget(self, link: Link) -> None:
+        self._open.discard(link)
+
+
+def _head(request: HttpRequest) -> tuple[Place, bytes]:
+    """Request line and headers as they go over the wire. Raises ValueError for what is no HTTP."""
+    scheme, _, rest = request.url.partition("://")
+    cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    place = _place(scheme, rest[:cut])
+    target = rest[cut:] if rest[cut : cut + 1] == "/" else f"/{rest[cut:]}"
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {rest[:cut]}", *(f"{n}: {v}" for n, v in request.headers)]
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(request.body)}")
+    text = "\r\n".join(lines)
+    if not text.isascii() or not _NOT_IN_A_LINE.isdisjoint("".join(lines)) or " " in target:
+        raise ValueError("a control character or a blank where HTTP has none")
+    return place, f"{text}\r\n\r\n".encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _place(scheme: str, authority: str) -> Place:
+    if scheme not in ("http", "https") or "@" in authority:
+        raise ValueError("a channel is reached by http or https, and nobody's name stands in the address")
+    host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+    host = (host if colon else authority).strip("[]")
+    if not host or (colon and not port.isdecimal()):
+        raise ValueError("an address has a host, and a port in digits")
+    return Place(host, int(port) if colon else 443 if scheme == "https" else 80, scheme == "https")
 
 
 class _Trail:
-    """Times of the stages of one call, in milliseconds since it began."""
+    """Times of the stages of one call, in milliseconds since it began. ``left``: a byte may have left us."""
 
-    def __init__(self, clock: Clock, began: float, trail: dict[str, Any]) -> None:
-        self._clock, self._began, self._trail = clock, began, trail
+    __slots__ = ("_began", "_clock", "left", "times")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._began = clock, clock.monotonic_ms()
+        self.times: dict[str, Any] = {}
+        self.left = False
 
     def mark(self, stage: str) -> None:
-        self._trail.setdefault(stage, round(self._clock.monotonic_ms() - self._began, 1))
+        self.times.setdefault(stage, round(self._clock.monotonic_ms() - self._began, 1))
 
-
-def _trail_writer() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-
-    def marker(stage: str) -> Any:
-        async def mark(session: Any, context: Any, params: Any) -> None:
-            if context.trace_request_ctx is not None:
-                context.trace_request_ctx.note.mark(stage)
-
-        return mark
-
-    config.on_dns_resolvehost_end.append(marker("resolved"))
-    config.on_connection_create_end.append(marker("connected"))
-    config.on_connection_reuseconn.append(marker("reused"))
-    config.on_request_headers_sent.append(marker("sent_headers"))
-    config.on_request_chunk_sent.append(marker("sent_body"))
-    return config
+    def failed(self, fault: NoAnswer) -> Exchange:
+        self.mark("failed")
+        self.times["fault"] = fault.code
+        return Exchange(fault=fault, trail=self.times)

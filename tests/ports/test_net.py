@@ -1,9 +1,9 @@
 """Did it leave? Real sockets that misbehave in each way; nothing is ever sent twice."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import aiohttp
 import pytest
 
 from daozhang.core.faults import MaybeArrived, NotSent, Unreadable
@@ -174,6 +174,71 @@ async def test_a_dead_kept_connection_is_not_tried_again(net: HttpNet, method: s
         assert server.requests == 2
 
 
-async def test_the_private_switch_still_exists() -> None:
-    async with aiohttp.ClientSession() as session:
-        assert session._retry_connection is True
+async def test_a_request_that_is_no_http_never_leaves(net: HttpNet) -> None:
+    for url, headers in (("http://127.0.0.1:1/a b", ()), ("http://u@127.0.0.1/", ()), ("ftp://127.0.0.1/", ()),
+                         ("http://127.0.0.1:1/", (("X", "a\r\nY: b"),)), ("http://127.0.0.1:x/", ())):  # fmt: skip
+        told = await net.call(HttpRequest("POST", url, headers, b"", 500))
+        assert isinstance(told.fault, NotSent) and told.fault.code == "REQUEST_NOT_WRITTEN", url
+
+
+async def test_one_connection_serves_many_calls(net: HttpNet) -> None:
+    async with Server(answer) as server:
+        trails = [(await call(net, server.port)).trail for _ in range(3)]
+        assert server.requests == 3
+    assert "connected" in trails[0] and all("reused" in trail and "connected" not in trail for trail in trails[1:])
+
+
+async def test_a_word_on_the_way_and_an_unasked_coding_are_read(net: HttpNet) -> None:
+    packed = gzip.compress(b"hello again")
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(5)
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
+        await writer.drain()
+
+    async with Server(talk) as server:
+        told = await call(net, server.port)
+    assert (told.status, told.body) == (200, b"hello again")
+
+
+async def test_a_bomb_of_a_coding_is_not_opened(net: HttpNet) -> None:
+    packed = gzip.compress(bytes(4 * MOST_BYTES))
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(5)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
+        await writer.drain()
+
+    async with Server(talk) as server:
+        told = await call(net, server.port)
+    assert isinstance(told.fault, Unreadable)
+
+
+async def test_a_body_that_ends_with_the_connection_is_whole(net: HttpNet) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(5)
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nall of it")
+        await writer.drain()
+        writer.close()
+
+    async with Server(talk) as server:
+        told = await call(net, server.port)
+    assert (told.fault, told.body) == (None, b"all of it")
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.05])
+async def test_what_nobody_asked_for_is_no_answer_to_the_next_question(net: HttpNet, pause_s: float) -> None:
+    """A second answer that lies ready on a kept connection must not be read as the next order's."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(5)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await asyncio.sleep(pause_s)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        await writer.drain()
+
+    async with Server(talk) as server:
+        assert (await call(net, server.port)).body == b"ok"
+        await asyncio.sleep(0.2)
+        assert (await call(net, server.port)).body == b"ok"

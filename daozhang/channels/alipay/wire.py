@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from daozhang.channels import keys
 from daozhang.channels.alipay import sign, verdict
@@ -87,8 +87,8 @@ def write(account: Account, q: Question) -> HttpRequest:
         params["notify_url"] = q.notify_url
     biz = json.dumps(_biz(q), ensure_ascii=False, separators=(",", ":"))
     params["sign"] = sign.sign({**params, "biz_content": biz}, account.key)
-    url = f"{account.gateway}?{urlencode(params)}"
-    return HttpRequest("POST", url, _FORM, urlencode({"biz_content": biz}).encode(), q.deadline_ms)
+    url = f"{account.gateway}?{sign.form(params)}"
+    return HttpRequest("POST", url, _FORM, sign.form({"biz_content": biz}).encode("ascii"), q.deadline_ms)
 
 
 def _method(q: Question) -> str:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 BEIJING = timezone(timedelta(hours=8))
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _CHARSET = re.compile(r"charset=([A-Za-z0-9_-]+)")
 
 
@@ -118,7 +119,9 @@ class Gate:
 
     def _check_time(self, text: str, now_ms: int) -> None:
         try:
-            moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=BEIJING)
+            if not _TIME.fullmatch(text):
+                raise ValueError("another form")
+            moment = datetime.fromisoformat(text).replace(tzinfo=BEIJING)
         except ValueError:
             raise Turned("40002", "isv.invalid-timestamp", "非法的时间戳参数") from None
         if self._window_s is not None and abs(moment.timestamp() - now_ms / 1000) > self._window_s:

@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 def beijing(at_ms: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(BEIJING).isoformat(" ", "seconds")[:-6]
 
 
 def fen(text: Any, name: str) -> int:
