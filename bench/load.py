@@ -1,0 +1,76 @@
+"""A load generator that costs little, so that it measures the others: raw connections, closed or open loop."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from daozhang.ports.link import Link, Reply
+
+
+class Client:
+    """``connections`` kept connections to one place on loopback; a caller takes one, asks, and gives it back."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[Link] = []
+
+    async def post(self, path: str, headers: str, body: bytes) -> Reply:
+        link = self._idle.pop() if self._idle else await self._connect()
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode()
+        try:
+            reply = await asyncio.wait_for(link.ask(head, body, _no_mark), 60)
+        except BaseException:
+            link.abort()
+            raise
+        if link.usable:
+            self._idle.append(link)
+        return reply
+
+    async def _connect(self) -> Link:
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_connection(lambda: Link(_no_mark), "127.0.0.1", self._port)
+        return link
+
+
+def _no_mark(_: object) -> None:
+    """Nothing is written down."""
+
+
+async def closed_loop(call: Callable[[int], Awaitable[None]], count: int, in_flight: int) -> tuple[float, list[float]]:
+    """So many at a time: seconds in all, and each call's milliseconds, sorted."""
+    left, took = iter(range(count)), []
+
+    async def lane() -> None:
+        for at in left:
+            began = time.perf_counter()
+            await call(at)
+            took.append((time.perf_counter() - began) * 1000)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane() for _ in range(in_flight)))
+    return time.perf_counter() - began, sorted(took)
+
+
+async def open_loop(
+    call: Callable[[int], Awaitable[None]], count: int, per_s: float, seed: int = 1
+) -> tuple[float, list[float]]:
+    """Arrivals as in a shop, whether or not the earlier ones are done; time runs from when each was due."""
+    chance, took, tasks = random.Random(seed), [], []
+
+    async def one(at: int, due: float) -> None:
+        await call(at)
+        took.append((time.perf_counter() - due) * 1000)
+
+    began = due = time.perf_counter()
+    for at in range(count):
+        due += chance.expovariate(per_s)
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        tasks.append(asyncio.create_task(one(at, due)))
+    await asyncio.gather(*tasks)
+    return time.perf_counter() - began, sorted(took)
+
+
+def at(took: list[float], share: float) -> float:
+    return took[min(len(took) - 1, int(len(took) * share))]
