@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import daozhang
 from daozhang.api.auth import Guard
 from daozhang.api.directory import DirectoryDoors
+from daozhang.api.events import Events
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
@@ -27,7 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def doors_of(house: House, guard: Guard, seal: Any, sandbox: Any) -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
     others = Others(house, sandbox)
-    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), others)
+    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), Events(house), others)
     return [door for room in rooms for door in room.doors()], others
 
 

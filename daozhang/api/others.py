@@ -1,4 +1,4 @@
-"""Events, balances, alarms, notify doors, the sandbox, and what the system says about itself."""
+"""Balances, alarms, notify doors, the sandbox, and what the system says about itself."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,6 @@ import daozhang
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, answer, read_body
 from daozhang.api.shapes import Advance, SandboxWish
-from daozhang.core.directory import EventRow
 from daozhang.core.faults import Conflict, Unavailable
 from daozhang.core.texts import rfc3339
 from daozhang.flow import heard
@@ -29,8 +28,6 @@ class Others:
 
     def doors(self) -> list[Door]:
         return [
-            Door("GET", "/v1/events", self.events, "事件(按游标)", "events by cursor", "events:read", query=("cursor", "limit", "subject")),
-            Door("GET", "/v1/events/{id}", self.event, "一个事件", "one event", "events:read"),
             Door("GET", "/v1/balances", self.balances, "账户余额(含挂账)", "balances, doubt included", "payments:read"),
             Door("GET", "/v1/alarms", self.alarms, "告警", "alarms", "operations", query=("cursor", "limit")),
             Door("GET", "/v1/codes", self.codes, "渠道结果码及其结论", "channel codes and what they prove", None, query=("channel", "q")),
@@ -43,22 +40,6 @@ class Others:
             Door("GET", "/v1/version", self.version, "版本", "version", None),
             Door("GET", "/v1/status", self.status, "状态", "status", None),
         ]  # fmt: skip
-
-    async def events(self, asked: Asked) -> Response:
-        try:
-            page = await self._house.reading.events(
-                asked.merchant, cursor=asked.query("cursor"), limit=asked.limit(100), subject=asked.query("subject")
-            )
-        except ValueError:
-            raise Problem("bad_cursor") from None
-        return answer({"data": [_event(row) for row in page.rows], "has_more": page.has_more,
-                       "next_cursor": page.next_cursor or None})  # fmt: skip
-
-    async def event(self, asked: Asked) -> Response:
-        row = await self._house.reading.event(asked.merchant, asked.path("id"))
-        if row is None:
-            raise Problem("not_found")
-        return answer(_event(row))
 
     async def balances(self, asked: Asked) -> Response:
         """An account's debits minus credits; together they are always nothing."""
@@ -172,7 +153,3 @@ class Others:
         await self._house.store.next_due_ms()
         return answer({"ready": True, "channels": [channel.name for channel in self._house.shelf]})
 
-
-def _event(row: EventRow) -> dict[str, Any]:
-    return {"id": row.id, "object": "event", "type": row.type, "timestamp": rfc3339(row.at_ms), "subject": row.subject,
-            "cursor": row.cursor, "data": row.data}  # fmt: skip

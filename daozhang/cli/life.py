@@ -171,3 +171,18 @@ def version(talk: Talk) -> None:
 
     talk.document({"name": "daozhang", "version": daozhang.__version__})
     talk.show(f"daozhang {daozhang.__version__}")
+
+
+@click.command("open")
+@click.argument("what", type=click.Choice(["docs", "api"]), default="docs")
+@verb
+def open_(talk: Talk, what: str) -> None:
+    """在浏览器里打开 / open in the browser"""
+    import webbrowser
+
+    base = Link(talk.data).api
+    url = f"{base.removesuffix('/v1')}/docs" if what == "docs" else f"{base}/openapi.json"
+    talk.document({"url": url})
+    talk.show(url)
+    if not talk.json:
+        webbrowser.open(url)

@@ -33,14 +33,14 @@ class Link:
     def __init__(self, data: Path) -> None:
         self.state = state_of(data)
         self._data = data
-        self._api = os.environ.get("DAOZHANG_API") or self.state["urls"]["api"]
-        self._key = os.environ.get("DAOZHANG_API_KEY") or self.state.get("api_key", "")
+        self.api = os.environ.get("DAOZHANG_API") or self.state["urls"]["api"]
+        self.key = os.environ.get("DAOZHANG_API_KEY") or self.state.get("api_key", "")
 
     def call(self, method: str, path: str, body: Any = None, *, key: str = "", timeout: float = 30) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         if key:
             headers["Idempotency-Key"] = key
-        return _call(self._api + path, method, body, headers, timeout)
+        return _call(self.api + path, method, body, headers, timeout)
 
     def must(self, method: str, path: str, body: Any = None, *, key: str = "", timeout: float = 30) -> Any:
         """The answer of a call that has to succeed. Raises Oops with the problem's own words."""
@@ -55,10 +55,10 @@ class Link:
 
     def stream(self, path: str) -> Iterator[dict[str, Any]]:
         """The payment at once and at each change, until it is proven or the line breaks."""
-        parts = urlsplit(self._api)
+        parts = urlsplit(self.api)
         line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
         try:
-            line.request("GET", parts.path + path, headers={"Authorization": f"Bearer {self._key}"})
+            line.request("GET", parts.path + path, headers={"Authorization": f"Bearer {self.key}"})
             reply = line.getresponse()
             while text := reply.readline():
                 if text.startswith(b"data: "):

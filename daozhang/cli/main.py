@@ -10,6 +10,7 @@ import click
 _VERBS = {
     "up": "life", "down": "life", "status": "life", "doctor": "life", "version": "life",
     "pay": "pay", "why": "tell", "trace": "tell", "resolve": "pay", "refund": "pay", "reverse": "pay", "answer": "pay",
+    "listen": "events", "events": "events", "trigger": "trigger", "open": "life",
     "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new",
 }  # fmt: skip
 
@@ -22,7 +23,7 @@ class Lazy(click.Group):
         if cmd_name not in _VERBS:
             return None
         module = importlib.import_module(f"daozhang.cli.{_VERBS[cmd_name]}")
-        found: click.Command = getattr(module, cmd_name)
+        found: click.Command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

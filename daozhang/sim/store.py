@@ -315,6 +315,10 @@ class SimStore:
         ]
         return Page(rows[:limit], rows[:limit][-1].cursor if rows else cursor, len(rows) > limit)
 
+    async def cursor_at(self, merchant: str, at_ms: int) -> str:
+        page = await self.events(merchant, limit=1_000_000)
+        return next((row.cursor for row in reversed(page.rows) if row.at_ms < at_ms), "")
+
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
         page = await self.events(merchant, limit=1_000_000)
         return next((row for row in page.rows if row.id == event_id), None)

@@ -132,6 +132,14 @@ class PgReading:
         found = [_event_of(row) for row in rows[:limit]]
         return Page(found, found[-1].cursor if found else cursor, len(rows) > limit)
 
+    async def cursor_at(self, merchant: str, at_ms: int) -> str:
+        """Backwards from the newest: as much work as there are events since then."""
+        query = _Query(f"select {_EVENT} from event", merchant)
+        query.add("at_ms < ?", at_ms)
+        query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
+        rows = await self._pool.fetch(query.text("xact desc, seq desc", 1), *query.given)
+        return _event_of(rows[0]).cursor if rows else ""
+
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
         number = event_id.removeprefix("evt_")
         if not _number(number, 18):
