@@ -53,6 +53,8 @@ class Settings:
     notify_base: str = ""
     # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
     master_key_file: str = ""
+    # Where traces go (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; needs the extra "otel". Empty: nowhere.
+    otel_endpoint: str = ""
     # debug, info, warning, error.
     log_level: str = "info"
 

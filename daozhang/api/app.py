@@ -25,9 +25,11 @@ from daozhang.flow.house import House
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def doors_of(house: House, guard: Guard, seal: Any, sandbox: Any) -> tuple[list[Door], Others]:
+def doors_of(
+    house: House, guard: Guard, seal: Any, sandbox: Any, metrics: Callable[[], bytes]
+) -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
-    others = Others(house, sandbox)
+    others = Others(house, sandbox, metrics)
     rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), Events(house), others)
     return [door for room in rooms for door in room.doors()], others
 
@@ -47,10 +49,10 @@ class Front:
         await reply(scope, receive, send)
 
 
-def build_app(house: House, seal: Any, sandbox: Any = None) -> ASGIApp:
+def build_app(house: House, seal: Any, sandbox: Any = None, metrics: Callable[[], bytes] = bytes) -> ASGIApp:
     """The application; ``sandbox`` is the line to the control door, or None."""
     guard = Guard(house)
-    doors, others = doors_of(house, guard, seal, sandbox)
+    doors, others = doors_of(house, guard, seal, sandbox, metrics)
     porter = Porter(house, guard)
     page = document(doors, daozhang.__version__)
 

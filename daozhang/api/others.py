@@ -1,6 +1,7 @@
 """Balances, alarms, notify doors, the sandbox, and what the system says about itself."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,8 +24,8 @@ _STEPS_MOST = 20_000
 class Others:
     """The smaller doors. ``sandbox`` is None where there is none."""
 
-    def __init__(self, house: House, sandbox: Any) -> None:
-        self._house, self._sandbox = house, sandbox
+    def __init__(self, house: House, sandbox: Any, metrics: Callable[[], bytes]) -> None:
+        self._house, self._sandbox, self._metrics = house, sandbox, metrics
 
     def doors(self) -> list[Door]:
         return [
@@ -37,6 +38,7 @@ class Others:
             Door("DELETE", "/v1/sandbox/faults", self.no_faults, "沙箱:恢复", "sandbox: no faults", "sandbox"),
             Door("GET", "/v1/sandbox/books", self.books, "沙箱:渠道账本", "sandbox: the channel's books", "sandbox", query=("channel",)),
             Door("POST", "/v1/sandbox/clock/advance", self.advance, "沙箱:拨快时钟", "sandbox: move the clock", "sandbox", Advance),
+            Door("GET", "/metrics", self.metrics, "指标(Prometheus)", "metrics for Prometheus", "operations"),
             Door("GET", "/v1/version", self.version, "版本", "version", None),
             Door("GET", "/v1/status", self.status, "状态", "status", None),
         ]  # fmt: skip
@@ -144,6 +146,14 @@ class Others:
             await asyncio.sleep(0.05)
 
     # -- about ourselves ---------------------------------------------------------------------------------------------------
+
+    async def metrics(self, asked: Asked) -> Response:
+        """All processes' counters and histograms, and how late the oldest due work is."""
+        due = await self._house.store.next_due_ms()
+        late_s = max(self._house.clock.now_ms() - due, 0) / 1000 if due is not None else 0.0
+        lines = "# HELP daozhang_oldest_due_seconds How late the oldest due work is\n# TYPE daozhang_oldest_due_seconds gauge\n"
+        page = self._metrics() + f"{lines}daozhang_oldest_due_seconds {late_s:.3f}\n".encode()
+        return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def version(self, asked: Asked) -> Response:
         return answer({"name": "daozhang", "version": daozhang.__version__, "api": "v1"})

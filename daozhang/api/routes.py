@@ -94,10 +94,11 @@ class Porter:
         self._house, self._guard = house, guard
 
     def endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
+        route = f"{door.method} {door.path}"
         decoder = msgspec.json.Decoder(door.body) if door.body is not None else None
 
         async def run(request: Request) -> Response:
-            now = self._house.clock.now_ms()
+            now, began = self._house.clock.now_ms(), self._house.clock.monotonic_ms()
             request_id = f"req_{ulid(now, self._house.rand.bytes(9), 0)}"
             language = language_of(request)
             try:
@@ -106,9 +107,10 @@ class Porter:
                 body = decode(decoder, raw, door.money) if decoder is not None else None
                 reply = await door.handler(Asked(request, caller, body, raw, request_id, language))
             except ClientDisconnect:
-                return Response(status_code=499)
+                reply = Response(status_code=499)
             except Exception as fault:
-                return respond(as_problem(fault, request_id), language, request_id, request.url.path)
+                reply = respond(as_problem(fault, request_id), language, request_id, request.url.path)
+            self._house.witness.served(route, reply.status_code, self._house.clock.monotonic_ms() - began)
             reply.headers["Request-Id"] = request_id
             trace = request.headers.get("traceparent")
             if trace and len(trace) <= 64:

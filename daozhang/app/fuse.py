@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from daozhang.app.witness import Watcher
 from daozhang.channels.shelf import Shelf
 from daozhang.flow.house import House
 from daozhang.flow.waiters import Waiters
@@ -10,7 +11,7 @@ from daozhang.ports.clock import RealClock, SandboxClock
 from daozhang.ports.net import HttpNet
 from daozhang.ports.proc import Tasks
 from daozhang.ports.rand import SystemRand
-from daozhang.settings import Settings
+from daozhang.settings import BadSetting, Settings
 from daozhang.store.seal import Seal, open_or_create_master_key
 from daozhang.store.store import PgStore
 
@@ -23,12 +24,14 @@ class Built:
     store: PgStore
     seal: Seal
     tasks: Tasks
+    witness: Watcher
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     async def close(self) -> None:
         await self.tasks.drain(8.0)
         for closer in reversed(self.closers):
             await closer()
+        self.witness.close()
 
 
 def clock_of(settings: Settings) -> RealClock:
@@ -43,6 +46,7 @@ async def build(settings: Settings, who: str) -> Built:
     store = await PgStore.open(settings.dsn, seal, connections=settings.store_connections)
     net, tasks, waiters = HttpNet(clock), Tasks(), Waiters(clock)
     await store.listen(waiters.wake)
+    witness = witness_of(settings, who)
     house = House(
         store=store,
         directory=store,
@@ -55,8 +59,25 @@ async def build(settings: Settings, who: str) -> Built:
         waiters=waiters,
         notify_base=settings.notify_url,
         who=who,
+        witness=witness,
     )
-    return Built(house, store, seal, tasks, [store.close, net.close])
+    return Built(house, store, seal, tasks, witness, [store.close, net.close])
+
+
+def witness_of(settings: Settings, who: str) -> Watcher:
+    """Metrics and the log; traces too where they are wanted. Raises BadSetting when they cannot be had."""
+    if not settings.otel_endpoint:
+        return Watcher()
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        from daozhang.app.traces import Tracer
+    except ImportError:
+        raise BadSetting(
+            "otel_endpoint 需要附加包:pip install 'daozhang[otel]'",
+            "otel_endpoint needs an extra: pip install 'daozhang[otel]'",
+        ) from None
+    return Tracer(who, OTLPSpanExporter(endpoint=settings.otel_endpoint))
 
 
 def master_key_path(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import sys
 from daozhang import settings as manual
 from daozhang.api.app import build_app
 from daozhang.api.server import serve
-from daozhang.app import logs
+from daozhang.app import logs, witness
 from daozhang.app.fuse import build
 from daozhang.app.sandbox_link import SandboxLink
 
@@ -15,7 +15,7 @@ async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
-    app = build_app(built.house, built.seal, sandbox)
+    app = build_app(built.house, built.seal, sandbox, witness.page)
     try:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
                     on_ready=lambda: print("ready", flush=True))  # fmt: skip

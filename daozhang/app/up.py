@@ -15,6 +15,7 @@ from daozhang.app import demo, logs, state
 from daozhang.app.child import Child, NotReady
 from daozhang.app.fuse import clock_of, master_key_path
 from daozhang.app.sandbox_link import SandboxLink
+from daozhang.app.witness import FOLDER, fresh_folder
 from daozhang.core.faults import Fault
 from daozhang.ports.rand import SystemRand
 from daozhang.settings import Settings
@@ -105,10 +106,12 @@ class Supervisor:
             "SERVE_PROCESSES": str(settings.serve_processes),
             "STORE_CONNECTIONS": str(settings.store_connections),
             "NOTIFY_BASE": settings.notify_base,
+            "OTEL_ENDPOINT": settings.otel_endpoint,
             "MASTER_KEY_FILE": settings.master_key_file,
             "LOG_LEVEL": settings.log_level,
         }
-        return {**os.environ, **{f"DAOZHANG_{name}": value for name, value in told.items() if value}}
+        metrics = {FOLDER: fresh_folder(settings.data)} if not self._children else {FOLDER: str(settings.data / "metrics")}
+        return {**os.environ, **metrics, **{f"DAOZHANG_{name}": value for name, value in told.items() if value}}
 
     async def _ensure_demo(self, earlier: dict[str, Any]) -> demo.Demo:
         settings = self._settings

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from daozhang.core.evidence import Evidence
+from daozhang.core.evidence import Evidence, Finding, Op
 from daozhang.core.faults import NoAnswer
 from daozhang.core.ledger import Transfer
 from daozhang.core.must import must
@@ -174,6 +174,32 @@ class AccountRow:
     fee_rate: int
     settings: dict[str, Any]
     secrets: dict[str, str] = field(repr=False, default_factory=dict)
+
+
+class Witness(Protocol):
+    """Sees what happens and never changes it: metrics, traces, the log. Called between transactions, never inside one."""
+
+    def asked(self, payment: Payment, op: Op, finding: Finding, took_ms: float) -> None:
+        """A channel was asked and this is what came back (or did not)."""
+
+    def moved(self, before: Payment, after: Payment) -> None:
+        """A step is durable."""
+
+    def served(self, route: str, status: int, took_ms: float) -> None:
+        """A door answered."""
+
+
+class Silent:
+    """The witness of tests and simulations."""
+
+    def asked(self, payment: Payment, op: Op, finding: Finding, took_ms: float) -> None:
+        """Nobody looks."""
+
+    def moved(self, before: Payment, after: Payment) -> None:
+        """Nobody looks."""
+
+    def served(self, route: str, status: int, took_ms: float) -> None:
+        """Nobody looks."""
 
 
 class Proc(Protocol):

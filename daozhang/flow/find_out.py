@@ -113,12 +113,15 @@ async def ask(
     except Exception as bug:
         log.exception("a request could not be written", extra={"payment": payment.id, "op": op.value})
         return Finding(Proves.NOT_SENT, "REQUEST_NOT_WRITTEN", type(bug).__name__, "us.internal")
+    began = house.clock.monotonic_ms()
     exchange = await house.net.call(request)
     try:
-        return wire.read(account, question, exchange)
+        finding = wire.read(account, question, exchange)
     except Exception as bug:
         log.exception("a reply could not be read", extra={"payment": payment.id, "op": op.value})
-        return Finding(Proves.NOTHING, "REPLY_NOT_READ", type(bug).__name__, "us.internal", trail=exchange.trail)
+        finding = Finding(Proves.NOTHING, "REPLY_NOT_READ", type(bug).__name__, "us.internal", trail=exchange.trail)
+    house.witness.asked(payment, op, finding, house.clock.monotonic_ms() - began)
+    return finding
 
 
 async def look_now(house: House, payment_id: str, who: str = "") -> Payment:

@@ -9,7 +9,7 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.ids import ulid
 from daozhang.core.payment import Payment
-from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Store
+from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
 from daozhang.flow.waiters import Waiters
 
@@ -41,6 +41,7 @@ class House:
     waiters: Waiters
     notify_base: str
     who: str = "serve"
+    witness: Witness = field(default_factory=Silent)
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:

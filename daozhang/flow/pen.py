@@ -55,6 +55,7 @@ class Pen:
         if after.question and not self.stored.question:
             timer_ms = min(timer_ms, after.answer_by_ms) if timer_ms else after.answer_by_ms
         change = self._change(after, timer_ms, key, wake)
+        before = self.stored
         try:
             self.stored = await self.house.store.apply(change)
         except SaleTaken:
@@ -65,6 +66,7 @@ class Pen:
             self.stored = await self.house.store.apply(self._change(surplus, self.house.clock.now_ms(), None, True))
         self._lines.clear()
         self.house.waiters.wake(self.stored.id)
+        self.house.witness.moved(before, self.stored)
         return self.stored
 
     def drop_lines(self) -> None:
