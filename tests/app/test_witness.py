@@ -80,7 +80,7 @@ def spans() -> InMemorySpanExporter:
 def test_a_payment_is_a_trace_of_its_own_number(spans: InMemorySpanExporter) -> None:
     tracer = Tracer("serve", spans)
     ident = "pay_" + ulid(1_795_000_000_000, bytes(range(9)), 7)
-    before = changed(new_payment(), id=ident, state=State.SENT)
+    before = changed(new_payment(), id=ident, channel="alipay", state=State.SENT)
     tracer.asked(before, Op.PAY, Finding(Proves.NOTHING, "READ_TIMEOUT"), 5000)
     tracer.asked(before, Op.QUERY, Finding(Proves.CAPTURED, "10000"), 20)
     tracer.moved(before, changed(before, state=State.PAID, captured_fen=1, decided_ms=before.created_ms + 5020, decided_by=1))
