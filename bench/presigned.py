@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from daozhang import settings as manual
 from daozhang.api.app import build_app
 from daozhang.api.server import serve
+from daozhang.api.webhooks import Webhooks
 from daozhang.app.fuse import build
 from daozhang.channels.alipay import wire
 from daozhang.channels.plug import Question
@@ -34,6 +35,7 @@ from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Change, Event
 from daozhang.core.resolve import asking, learn
 from daozhang.flow.house import House
+from daozhang.ports.outward import system_resolver
 
 AMOUNT_FEN = 1250
 
@@ -97,7 +99,7 @@ async def run_serve(settings: manual.Settings, ids: list[str]) -> None:
     built = await build(settings, "serve")
     given = {held.name: getattr(built.house, held.name) for held in fields(House) if held.init}
     house = Seeded(**given, ids=ids)
-    await _serve(build_app(house, built.seal, None), settings)
+    await _serve(build_app(house, built.seal, webhooks=Webhooks(house, built.store, True, system_resolver)), settings)
     await built.close()
 
 

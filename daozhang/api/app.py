@@ -20,17 +20,18 @@ from daozhang.api.payments import Payments
 from daozhang.api.problem import Problem, respond
 from daozhang.api.refunds import Refunds
 from daozhang.api.routes import Door, Porter, answer, language_of
+from daozhang.api.webhooks import Webhooks
 from daozhang.flow.house import House
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def doors_of(
-    house: House, guard: Guard, seal: Any, sandbox: Any, metrics: Callable[[], bytes]
+    house: House, guard: Guard, seal: Any, sandbox: Any, metrics: Callable[[], bytes], webhooks: Webhooks
 ) -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
     others = Others(house, sandbox, metrics)
-    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), Events(house), others)
+    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), Events(house), webhooks, others)
     return [door for room in rooms for door in room.doors()], others
 
 
@@ -49,10 +50,10 @@ class Front:
         await reply(scope, receive, send)
 
 
-def build_app(house: House, seal: Any, sandbox: Any = None, metrics: Callable[[], bytes] = bytes) -> ASGIApp:
+def build_app(house: House, seal: Any, sandbox: Any = None, *, webhooks: Webhooks, metrics: Callable[[], bytes] = bytes) -> ASGIApp:
     """The application; ``sandbox`` is the line to the control door, or None."""
     guard = Guard(house)
-    doors, others = doors_of(house, guard, seal, sandbox, metrics)
+    doors, others = doors_of(house, guard, seal, sandbox, metrics, webhooks)
     porter = Porter(house, guard)
     page = document(doors, daozhang.__version__)
 

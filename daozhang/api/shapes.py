@@ -106,6 +106,30 @@ class NewAccount(Struct):
     livemode: bool = False
 
 
+EventType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^([a-z0-9_]+\.)*([a-z0-9_]+|\*)$")]
+
+
+class NewEndpoint(Struct):
+    url: Annotated[str, Meta(min_length=8, max_length=2048)]
+    types: Annotated[list[EventType], Meta(max_length=50)] = []
+    description: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+
+
+class EndpointChange(Struct):
+    url: Annotated[str, Meta(min_length=8, max_length=2048)] | None = None
+    types: Annotated[list[EventType], Meta(max_length=50)] | None = None
+    description: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
+    enabled: bool | None = None
+
+
+class Range(Struct, rename={"since": "from", "until": "to"}):
+    """Times in RFC 3339; ``to`` is excluded, and now when it is not given."""
+
+    since: str
+    until: str | None = None
+    types: Annotated[list[EventType], Meta(max_length=50)] = []
+
+
 class SandboxWish(Struct):
     """Handed on to the sandbox's control door as it is."""
 

@@ -6,16 +6,21 @@ import sys
 from daozhang import settings as manual
 from daozhang.api.app import build_app
 from daozhang.api.server import serve
+from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
 from daozhang.app.fuse import build
 from daozhang.app.sandbox_link import SandboxLink
+from daozhang.ports.outward import system_resolver
 
 
 async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
-    app = build_app(built.house, built.seal, sandbox, witness.page)
+    app = build_app(
+        built.house, built.seal, sandbox, metrics=witness.page,
+        webhooks=Webhooks(built.house, built.store, settings.sandbox, system_resolver),
+    )  # fmt: skip
     try:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
                     on_ready=lambda: print("ready", flush=True))  # fmt: skip

@@ -8,19 +8,29 @@ from daozhang import settings as manual
 from daozhang.app import logs
 from daozhang.app.fuse import build
 from daozhang.flow.janitor import Janitor
+from daozhang.flow.webhooks import Pump
+from daozhang.ports.outward import Outward
 
 
 async def run(settings: manual.Settings) -> None:
     """Tend due timers until SIGTERM."""
     built = await build(settings, "work")
     janitor = Janitor(built.house)
+    outward = Outward(built.house.clock, private_allowed=settings.sandbox)
+    pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc)
+
+    def stop() -> None:
+        janitor.stop()
+        pump.stop()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, janitor.stop)
+        loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await janitor.run()
+        await asyncio.gather(janitor.run(), pump.run())
     finally:
+        await outward.close()
         await built.close()
 
 

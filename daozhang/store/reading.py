@@ -12,7 +12,7 @@ from daozhang.core.payment import Payment, State
 from daozhang.store.directory import page
 from daozhang.store.rows import PAYMENT, REFUND, payment_of, refund_of
 
-_EVENT = "seq, xact::text::bigint as xact, type, subject, at_ms, data"
+EVENT = "seq, xact::text::bigint as xact, type, subject, at_ms, data"
 _OPEN = "state in ('created', 'sent', 'waiting_payer', 'unknown', 'reversing', 'deferred')"
 _OTHERWISE = frozenset({"not_paid", "closed", "reversed", "surplus", "partly_refunded", "refunded"})
 _IS_OTHERWISE = "state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_refunded', 'refunded')"
@@ -123,32 +123,32 @@ class PgReading:
         Raises ValueError for a cursor that is none of ours.
         """
         xact, seq = parse_cursor(cursor)
-        query = _Query(f"select {_EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event", merchant)
         query.add("(xact, seq) > (?::text::xid8, ?::bigint)", str(xact), seq)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         if subject:
             query.add("subject = ?", subject)
         rows = await self._pool.fetch(query.text("xact, seq", limit + 1), *query.given)
-        found = [_event_of(row) for row in rows[:limit]]
+        found = [event_of(row) for row in rows[:limit]]
         return Page(found, found[-1].cursor if found else cursor, len(rows) > limit)
 
     async def cursor_at(self, merchant: str, at_ms: int) -> str:
         """Backwards from the newest: as much work as there are events since then."""
-        query = _Query(f"select {_EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event", merchant)
         query.add("at_ms < ?", at_ms)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         rows = await self._pool.fetch(query.text("xact desc, seq desc", 1), *query.given)
-        return _event_of(rows[0]).cursor if rows else ""
+        return event_of(rows[0]).cursor if rows else ""
 
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
         number = event_id.removeprefix("evt_")
         if not _number(number, 18):
             return None
         row = await self._pool.fetchrow(
-            f"select {_EVENT} from event where bucket = $1 and seq = $2 and merchant = $3",
+            f"select {EVENT} from event where bucket = $1 and seq = $2 and merchant = $3",
             bucket_of_merchant(merchant), int(number), merchant,
         )  # fmt: skip
-        return _event_of(row) if row else None
+        return event_of(row) if row else None
 
     async def balances(self, merchant: str) -> dict[str, int]:
         rows = await self._pool.fetch(
@@ -206,7 +206,7 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     return int(xact), int(seq)
 
 
-def _event_of(row: Any) -> EventRow:
+def event_of(row: Any) -> EventRow:
     cursor = f"{row['xact']}-{row['seq']}"
     data = msgspec.json.decode(row["data"])
     return EventRow(f"evt_{row['seq']}", cursor, row["type"], row["subject"], row["at_ms"], data)

@@ -23,6 +23,7 @@ from daozhang.store.directory import PgDirectory
 from daozhang.store.reading import PgReading
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
 from daozhang.store.seal import Seal
+from daozhang.store.webhooks import PgWebhooks
 
 log = logging.getLogger("daozhang.store")
 _DUE_BUCKETS = """
@@ -96,8 +97,8 @@ async def _nothing(_link: Any) -> None:
     """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
-class PgStore(PgDirectory, PgReading):
-    """Store, Directory and Reading. Open with `open`, end with `close`."""
+class PgStore(PgDirectory, PgReading, PgWebhooks):
+    """Store, Directory, Reading and Endpoints. Open with `open`, end with `close`."""
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:
         self._real_pool = pool

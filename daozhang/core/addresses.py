@@ -1,0 +1,81 @@
+"""Which addresses a merchant may make us call (the SSRF guard): public ones, by every way of writing them."""
+
+import ipaddress
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from daozhang.core.faults import Fault
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_METADATA = frozenset({"169.254.169.254", "100.100.100.200", "fd00:ec2::254", "192.0.0.192"})
+
+
+class Forbidden(Fault):
+    """We do not call this address; ``zh`` and ``en`` say why."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
+
+
+class Target(NamedTuple):
+    """An address taken apart. Which numbers the host has is looked up, and judged, when we connect."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def parse(url: str, *, plain_allowed: bool) -> Target:
+    """Raises Forbidden. ``plain_allowed``: http too, which is for tests only."""
+    if not url.isascii() or any(letter <= " " or letter == "\\" for letter in url) or len(url) > 2048:
+        raise Forbidden("地址只能用可见的 ASCII 字符", "an address has visible ASCII characters only")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Forbidden("地址写得不对", "the address is not well-formed") from None
+    if parts.scheme not in (("https", "http") if plain_allowed else ("https",)):
+        raise Forbidden("正式地址必须是 https", "a live address has to be https")
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise Forbidden("地址里不能有用户名", "no user name stands in an address")
+    if not parts.hostname:
+        raise Forbidden("地址里没有主机", "the address has no host")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), path)
+
+
+def why_forbidden(address: str) -> str:
+    """Why an IP address is not to be called; empty when it may be. An unreadable one may not."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unreadable"
+    if str(ip) in _METADATA:
+        return "metadata"
+    for inner in _inside(ip):
+        if why := why_forbidden(str(inner)):
+            return why
+    if ip.is_loopback:
+        return "loopback"
+    if ip.is_link_local:
+        return "link-local"
+    if ip.is_multicast:
+        return "multicast"
+    if ip.is_unspecified or ip.is_reserved or ip.is_private or not ip.is_global:
+        return "private"
+    return ""
+
+
+def _inside(ip: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """IPv4 addresses that an IPv6 address stands for."""
+    if isinstance(ip, IPv4Address):
+        return []
+    found = [inner for inner in (ip.ipv4_mapped, ip.sixtofour) if inner is not None]
+    if ip.teredo is not None:
+        found += ip.teredo
+    if ip in _NAT64 or int(ip) >> 32 == 0:  # NAT64, and the deprecated IPv4-compatible form
+        found.append(IPv4Address(int(ip) & 0xFFFFFFFF))
+    return found
