@@ -58,6 +58,8 @@ def why_forbidden(address: str) -> str:
     for inner in _inside(ip):
         if why := why_forbidden(str(inner)):
             return why
+    if isinstance(ip, IPv6Address) and (ip.ipv4_mapped is not None or ip in _NAT64):
+        return ""  # another way of writing a public IPv4 address
     if ip.is_loopback:
         return "loopback"
     if ip.is_link_local:

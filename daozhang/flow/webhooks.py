@@ -32,7 +32,7 @@ from daozhang.core.webhook import (
 
 log = logging.getLogger("daozhang.webhooks")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
-LEASE_MS = 120_000
+LEASE_MS = 40_000  # longer than a round with time-outs; a dead worker's endpoints wait at most so long
 _HOLD_MS = 30_000  # then the endpoint is let go, so that another worker may have it
 _PAGE = 100
 _AT_ONCE = 8  # deliveries in flight to one endpoint
@@ -47,6 +47,12 @@ class Carrier(Protocol):
 def wanted_type(kind: str, types: tuple[str, ...]) -> bool:
     """Whether an endpoint asked for such events: ``payment.*``, ``refund.succeeded``; none named: all."""
     return not types or any(kind == one or one == "*" or (one.endswith(".*") and kind.startswith(one[:-1])) for one in types)
+
+
+def _concerns(one: Wanted, endpoint: Endpoint) -> bool:
+    """A ping goes to its endpoint by name, and no endpoint is told of its own failing."""
+    event = one.event
+    return wanted_type(event.type, endpoint.types) and event.type != PING and event.subject != endpoint.id
 
 
 def body_of(wanted: Wanted) -> bytes:
@@ -131,7 +137,7 @@ class Pump:
         if not found:
             return None
         health = _Health(endpoint.failures, endpoint.failing_since_ms)
-        to_send = [one for one in found if not one.fresh or (wanted_type(one.event.type, endpoint.types) and one.event.type != PING)]
+        to_send = [one for one in found if not one.fresh or _concerns(one, endpoint)]
         await self._deliver(endpoint, to_send, health)
         given = self._round(endpoint, found, {one.seq for one in to_send}, health)
         if not await self._store.finish_round(endpoint, given, self._clock.now_ms()):

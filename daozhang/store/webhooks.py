@@ -172,7 +172,8 @@ class PgWebhooks:
                 held = await link.execute(
                     "update webhook_endpoint set cursor_xact = coalesce($4::text::xid8, cursor_xact),"
                     " cursor_seq = coalesce($5, cursor_seq), state = case state when 'disabled' then state else $6 end,"
-                    " failures = $7, failing_since_ms = $8, blocked_until_ms = $9"
+                    " failures = $7, failing_since_ms = $8, blocked_until_ms = $9,"
+                    " lease_until = clock_timestamp() + interval '40 s'"  # lease
                     " where bucket = $1 and id = $2 and fence = $3",
                     *mine, endpoint.fence, str(xact) if xact is not None else None, seq, given.state, given.failures,
                     given.failing_since_ms, given.blocked_until_ms,

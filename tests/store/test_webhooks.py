@@ -1,0 +1,274 @@
+"""Deliveries over the real database with a clock of our own: schedule, order, breaker, leases, replay, and no loss."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import asyncpg
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from daozhang.core.addresses import Target
+from daozhang.core.directory import Merchant
+from daozhang.core.standard_webhook import BadSignature, new_secret, sign, verify
+from daozhang.core.webhook import BREAKS_AFTER, DISABLE_AFTER_MS, GAPS_MS, Endpoint, Outcome, next_ms, pause_ms
+from daozhang.flow.webhooks import Pump
+from daozhang.store.store import PgStore
+from tests.store.kit import NOW, attempt, merchant, new_id, sent, taken
+
+Answer = Callable[[str, str], Outcome]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW + 10_000_000
+
+    def now_ms(self) -> int:
+        return self.now
+
+    def monotonic_ms(self) -> float:
+        return 0.0
+
+    async def sleep_until(self, at_ms: int) -> None:
+        await asyncio.sleep(0)
+
+
+class Carrier:
+    """Writes down what it was given and answers by a rule."""
+
+    def __init__(self, rule: Answer = lambda url, event: Outcome(204)) -> None:
+        self.rule = rule
+        self.sent: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    async def post(self, target: Target, headers: dict[str, str], body: bytes, livemode: bool) -> Outcome:
+        await asyncio.sleep(0)
+        self.sent.append((target.path, headers["webhook-id"], headers, body))
+        return self.rule(target.path, headers["webhook-id"])
+
+    def ids(self, path: str = "/a") -> list[str]:
+        return [event for where, event, _, _ in self.sent if where == path]
+
+
+class Tasks:
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def spawn(self, work: object, name: str) -> None:
+        self.tasks.append(asyncio.get_running_loop().create_task(work))  # type: ignore[arg-type]
+
+    def hold(self, task: object) -> None:
+        raise AssertionError
+
+
+class Chance:
+    def bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+
+class Bench:
+    """A merchant with endpoints, and a pump that runs only when told."""
+
+    def __init__(self, store: PgStore, rule: Answer = lambda url, event: Outcome(204)) -> None:
+        self.store, self.clock, self.carrier, self.merchant = store, Clock(), Carrier(rule), merchant()
+
+    async def open(self, *paths: str, types: tuple[str, ...] = ()) -> list[Endpoint]:
+        await self.store.add_merchant(self.merchant)
+        for path in paths:
+            await self.store.add_endpoint(endpoint(self.merchant, path, types))
+        return await self.store.endpoints(self.merchant.id)
+
+    async def settle(self, carrier: Carrier | None = None) -> None:
+        """Round after round until nothing is left to do at this time."""
+        for _ in range(200):
+            tasks = Tasks()
+            await Pump(self.store, carrier or self.carrier, self.clock, Chance(), tasks).round()  # type: ignore[arg-type]
+            if not tasks.tasks:
+                return
+            await asyncio.gather(*tasks.tasks)
+        raise AssertionError("it never comes to rest")
+
+    async def events(self) -> list[str]:
+        return [row.id for row in (await self.store.events(self.merchant.id, limit=1000)).rows]
+
+
+def endpoint(of: Merchant, path: str, types: tuple[str, ...] = ()) -> Endpoint:
+    return Endpoint(new_id("we", of.bucket), of.bucket, of.id, False, f"http://127.0.0.1:9{path}", types, "", "enabled", NOW,
+                    ((new_secret(bytes(range(32))), 0),))  # fmt: skip
+
+
+async def test_every_event_once_in_order_and_verified_by_an_independent_library(store: PgStore) -> None:
+    bench = Bench(store)
+    (mine,) = await bench.open("/a")
+    for _ in range(3):
+        await taken(store, attempt(bench.merchant))
+    await bench.settle()
+    heard, subjects = bench.carrier.ids(), {row.id: row.subject for row in (await store.events(bench.merchant.id)).rows}
+    assert sorted(heard) == sorted(subjects) and len(heard) == 6
+    for subject in subjects.values():
+        assert [event for event in heard if subjects[event] == subject] == [event for event in subjects if subjects[event] == subject]
+    for _, _, headers, body in bench.carrier.sent:
+        hook = Webhook(mine.secrets[0][0])
+        stamped = {**headers, "webhook-timestamp": headers["webhook-timestamp"]}
+        try:
+            hook.verify(body, stamped)
+        except WebhookVerificationError as old:
+            assert "timestamp" in str(old).lower()  # the clock of this test is not the library's
+        verify([mine.secrets[0][0]], headers["webhook-id"], headers["webhook-timestamp"], headers["webhook-signature"], body,
+               int(headers["webhook-timestamp"]))  # fmt: skip
+
+
+def test_tampered_old_early_and_strange_deliveries_are_refused() -> None:
+    secret, body = new_secret(bytes(32)), b'{"type":"payment.paid"}'
+    signature = sign(secret, "evt_1", 1000, body)
+    verify([secret], "evt_1", "1000", f"v1,AAAA {signature} v2,x", body, 1200)
+    verify([new_secret(b"o" * 24), secret], "evt_1", "1000", signature, body, 1000)
+    for ident, at, given, text, now, why in (
+        ("evt_1", "1000", signature, body + b" ", 1000, "wrong"), ("evt_2", "1000", signature, body, 1000, "wrong"),
+        ("evt_1", "1001", signature, body, 1000, "wrong"), ("evt_1", "1000", signature, body, 1301, "old"),
+        ("evt_1", "1000", signature, body, 699, "early"), ("evt_1", "1000", "", body, 1000, "missing"),
+        ("", "1000", signature, body, 1000, "missing"), ("evt_1", "1e3", signature, body, 1000, "wrong"),
+        ("evt_1", "1000", "v1a" + signature[2:], body, 1000, "wrong"),
+    ):  # fmt: skip
+        with pytest.raises(BadSignature) as told:
+            verify([secret], ident, at, given, text, now)
+        assert told.value.why == why
+
+
+async def test_the_schedule_is_kept_to_the_end_and_the_owner_is_warned_before_it_is_disabled(store: PgStore) -> None:
+    bench = Bench(store, lambda url, event: Outcome(500, "HTTP 500"))
+    await bench.open("/a")
+    await sent(store, attempt(bench.merchant))
+    await bench.settle()
+    began, gaps = bench.clock.now, []
+    for _ in range(len(GAPS_MS)):
+        rows = (await store.attempts((await store.endpoints(bench.merchant.id))[0])).rows
+        gaps.append(rows[0]["next_ms"] - bench.clock.now)
+        bench.clock.now = max(rows[0]["next_ms"], bench.clock.now + 300_000)
+        await bench.settle()
+    assert gaps == list(GAPS_MS)
+    first = [event for event in bench.carrier.ids() if event == bench.carrier.ids()[0]]
+    assert len(first) == 10 and bench.clock.now - began >= DISABLE_AFTER_MS == sum(GAPS_MS) == (75 * 60 + 35) * 60_000 + 5_000
+    (mine,) = await store.endpoints(bench.merchant.id)
+    kinds = [row.type for row in (await store.events(bench.merchant.id, limit=1000)).rows]
+    assert mine.state == "disabled"
+    assert kinds.index("webhook_endpoint.failing") < kinds.index("webhook_endpoint.disabled")
+    await store.change_endpoint(replace(mine, state="enabled"))
+    bench.carrier.rule = lambda url, event: Outcome(200)
+    bench.clock.now += 1
+    await bench.settle()
+    (mine,) = await store.endpoints(bench.merchant.id)
+    assert (mine.state, mine.failures) == ("enabled", 0)
+
+
+def test_jitter_only_lengthens_and_retry_after_is_honoured() -> None:
+    assert next_ms(1, 0, 0.0) == 5_000 and 5_000 < next_ms(1, 0, 1.0) <= 5_500
+    assert next_ms(1, 0, 0.0, retry_after_s=60) == 60_000
+    assert next_ms(10, 0, 0.0) == 0
+    assert pause_ms(BREAKS_AFTER - 1) == 0 and pause_ms(BREAKS_AFTER) == 5_000 and pause_ms(99) == 300_000
+
+
+async def test_a_dead_endpoint_neither_holds_up_others_nor_is_hammered(store: PgStore) -> None:
+    bench = Bench(store, lambda url, event: Outcome(0, "timeout") if url == "/dead" else Outcome(200))
+    await bench.open("/a", "/dead")
+    for _ in range(30):
+        await sent(store, attempt(bench.merchant))
+    await bench.settle()
+    assert len(bench.carrier.ids("/a")) >= 30
+    tried = len(bench.carrier.ids("/dead"))
+    assert tried <= BREAKS_AFTER + 8, "the breaker stops what is not in flight yet"
+    bench.carrier.rule = lambda url, event: Outcome(200)
+    for _ in range(200):
+        bench.clock.now += 60_000
+        await bench.settle()
+    assert set(await bench.events()) - {event for event in await bench.events()} == set()
+    heard = set(bench.carrier.ids("/dead"))
+    assert {row.id for row in (await store.events(bench.merchant.id, limit=1000)).rows if row.type.startswith("payment")} <= heard
+
+
+async def test_after_a_failure_the_payments_later_events_wait(store: PgStore) -> None:
+    failed: set[str] = set()
+
+    def once(url: str, event: str) -> Outcome:
+        if len(failed) < 1:
+            failed.add(event)
+            return Outcome(500, "HTTP 500")
+        return Outcome(200)
+
+    bench = Bench(store, once)
+    await bench.open("/a")
+    await taken(store, attempt(bench.merchant))
+    await bench.settle()
+    assert len(bench.carrier.sent) == 1
+    bench.clock.now += 6_000
+    await bench.settle()
+    assert bench.carrier.ids()[1:] == await bench.events()
+
+
+async def test_410_ends_it_and_429_slows_it(store: PgStore) -> None:
+    bench = Bench(store, lambda url, event: Outcome(410, "HTTP 410") if url == "/gone" else Outcome(429, "HTTP 429", 90))
+    await bench.open("/gone", "/slow")
+    await sent(store, attempt(bench.merchant))
+    await bench.settle()
+    states = {one.url[-5:]: one for one in await store.endpoints(bench.merchant.id)}
+    assert states["/gone"].state == "disabled"
+    assert states["/slow"].blocked_until_ms == bench.clock.now + 90_000
+    bench.clock.now += 89_000
+    await bench.settle()
+    first = bench.carrier.ids("/slow")
+    assert len(first) == 1
+    bench.clock.now += 2_000
+    await bench.settle()
+    assert bench.carrier.ids("/slow").count(first[0]) == 2
+
+
+async def test_types_choose_and_a_ping_reaches_only_its_endpoint(store: PgStore) -> None:
+    bench = Bench(store)
+    await store.add_merchant(bench.merchant)
+    await store.add_endpoint(endpoint(bench.merchant, "/paid", ("payment.paid",)))
+    await store.add_endpoint(endpoint(bench.merchant, "/all", ("payment.*",)))
+    await taken(store, attempt(bench.merchant))
+    paid = next(one for one in await store.endpoints(bench.merchant.id) if one.url.endswith("/paid"))
+    ping = await store.ping(paid, bench.clock.now)
+    await bench.settle()
+    events = await bench.events()
+    assert sorted(bench.carrier.ids("/paid")) == sorted([events[1], ping])
+    assert bench.carrier.ids("/all") == events[:2]
+
+
+async def test_a_range_is_sent_again(store: PgStore) -> None:
+    bench = Bench(store)
+    (mine,) = await bench.open("/a")
+    await taken(store, attempt(bench.merchant))
+    await bench.settle()
+    assert await store.send_again(mine, 0, 1 << 60, "", bench.clock.now) == 2
+    assert await store.send_again(mine, 0, 1 << 60, "payment.paid", bench.clock.now) == 1
+    assert await store.send_one(mine, "evt_0", bench.clock.now) is False
+    await bench.settle()
+    assert sorted(bench.carrier.ids()) == sorted((await bench.events()) * 2)
+
+
+async def test_a_worker_that_dies_or_comes_back_late_loses_and_overwrites_nothing(store: PgStore, link: asyncpg.Connection) -> None:
+    bench = Bench(store)
+    await bench.open("/a")
+    await taken(store, attempt(bench.merchant))
+    (late,) = [one for one in await store.claim_endpoints(bench.clock.now, 10_000, 60_000) if one.merchant == bench.merchant.id]
+    assert [one for one in await store.claim_endpoints(bench.clock.now, 10_000, 60_000) if one.merchant == bench.merchant.id] == []
+    await link.execute("update webhook_endpoint set lease_until = clock_timestamp() - interval '1 s' where id = $1", late.id)
+    await bench.settle()
+    assert bench.carrier.ids() == await bench.events()
+    stale = Pump(store, bench.carrier, bench.clock, Chance(), Tasks())  # type: ignore[arg-type]
+    assert await stale._serve(late) is None, "nothing is left, and its fence is old"
+    from daozhang.core.webhook import Round
+
+    assert await store.finish_round(late, Round(cursor="1-1"), bench.clock.now) is False
+
+
+async def test_two_workers_deliver_each_event_once(store: PgStore) -> None:
+    bench = Bench(store)
+    await bench.open("/a", "/b")
+    for _ in range(20):
+        await sent(store, attempt(bench.merchant))
+    other = Carrier()
+    await asyncio.gather(bench.settle(), bench.settle(other))
+    for path in ("/a", "/b"):
+        assert sorted(bench.carrier.ids(path) + other.ids(path)) == sorted(await bench.events())
