@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from daozhang import settings as manual
-from daozhang.api.app import build_app
+from daozhang.api.app import Building, build_app
 from daozhang.api.server import serve
 from daozhang.api.webhooks import Webhooks
 from daozhang.app.fuse import build
@@ -99,7 +99,7 @@ async def run_serve(settings: manual.Settings, ids: list[str]) -> None:
     built = await build(settings, "serve")
     given = {held.name: getattr(built.house, held.name) for held in fields(House) if held.init}
     house = Seeded(**given, ids=ids)
-    await _serve(build_app(house, built.seal, webhooks=Webhooks(house, built.store, True, system_resolver)), settings)
+    await _serve(build_app(house, Building(built.seal, Webhooks(house, built.store, True, system_resolver), built.store)), settings)
     await built.close()
 
 

@@ -53,6 +53,12 @@ class Settings:
     notify_base: str = ""
     # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
     master_key_file: str = ""
+    # Requests a second of one API key, in each serving process.
+    rate_per_s: int = 2_000
+    # A serving process that runs its work later than this refuses new payments with 503 until it has caught up.
+    most_lag_ms: int = 400
+    # New payments and refunds that one serving process has in hand at most; beyond it they are refused with 503.
+    most_under_way: int = 2_000
     # Where traces go (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; needs the extra "otel". Empty: nowhere.
     otel_endpoint: str = ""
     # debug, info, warning, error.

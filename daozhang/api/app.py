@@ -1,6 +1,7 @@
 """All doors of the platform in one application."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,24 +15,28 @@ import daozhang
 from daozhang.api.auth import Guard
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
+from daozhang.api.limits import Gate, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
 from daozhang.api.problem import Problem, respond
 from daozhang.api.refunds import Refunds
+from daozhang.api.request_log import RequestLogDoors, Scribe
 from daozhang.api.routes import Door, Porter, answer, language_of
 from daozhang.api.webhooks import Webhooks
+from daozhang.core.request_log import RequestLog
 from daozhang.flow.house import House
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def doors_of(
-    house: House, guard: Guard, seal: Any, sandbox: Any, metrics: Callable[[], bytes], webhooks: Webhooks
-) -> tuple[list[Door], Others]:
+def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
-    others = Others(house, sandbox, metrics)
-    rooms = (Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, seal), Events(house), webhooks, others)
+    others = Others(house, building.sandbox, building.metrics)
+    rooms = (
+        Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
+        building.webhooks, RequestLogDoors(building.request_log), others,
+    )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 
 
@@ -50,11 +55,27 @@ class Front:
         await reply(scope, receive, send)
 
 
-def build_app(house: House, seal: Any, sandbox: Any = None, *, webhooks: Webhooks, metrics: Callable[[], bytes] = bytes) -> ASGIApp:
-    """The application; ``sandbox`` is the line to the control door, or None."""
+@dataclass(frozen=True)
+class Building:
+    """What the doors need beside the house. ``sandbox`` is the line to the control door, or None."""
+
+    seal: Any
+    webhooks: Webhooks
+    request_log: RequestLog
+    sandbox: Any = None
+    metrics: Callable[[], bytes] = bytes
+    rate_per_s: int = 2_000
+    most_lag_ms: int = 400
+    most_under_way: int = 2_000
+
+
+def build_app(house: House, building: Building) -> ASGIApp:
+    """The application."""
     guard = Guard(house)
-    doors, others = doors_of(house, guard, seal, sandbox, metrics, webhooks)
-    porter = Porter(house, guard)
+    doors, others = doors_of(house, guard, building)
+    scribe = Scribe(building.request_log, house.clock)
+    limits, gate = Limits(house.clock, building.rate_per_s), Gate(building.most_lag_ms, building.most_under_way)
+    porter = Porter(house, guard, limits, gate, scribe.write)
     page = document(doors, daozhang.__version__)
 
     async def openapi(request: Request) -> Response:

@@ -61,7 +61,7 @@ class Payments:
     def doors(self) -> list[Door]:
         write, read = "payments:write", "payments:read"
         return [
-            Door("POST", "/v1/payments", self.create, "收一笔钱", "take a payment", write, NewPayment, True, (201, 202)),
+            Door("POST", "/v1/payments", self.create, "收一笔钱", "take a payment", write, NewPayment, True, True, (201, 202)),
             Door("GET", "/v1/payments", self.list, "支付列表", "list payments", read,
                  query=("cursor", "limit", "status", "till", "merchant_order_no", "created[gte]", "created[lt]")),
             Door("POST", "/v1/payments/lookup", self.lookup, "按单号尾号或金额时间查找", "find by the tail of a number, or amount and time", read, Lookup),
@@ -70,8 +70,8 @@ class Payments:
             Door("GET", "/v1/payments/{id}/trace", self.trace, "时间线", "its time line", read),
             Door("GET", "/v1/payments/{id}/stream", self.stream, "实时变化(SSE)", "changes as they happen (SSE)", read),
             Door("POST", "/v1/payments/{id}/resolve", self.resolve, "现在再查", "ask the channel now", write, Wish),
-            Door("POST", "/v1/payments/{id}/reverse", self.reverse, "撤销", "undo", write, Wish, True, (200, 202)),
-            Door("POST", "/v1/payments/{id}/close", self.close, "关单", "close an unpaid one", write, Wish, True, (200, 202)),
+            Door("POST", "/v1/payments/{id}/reverse", self.reverse, "撤销", "undo", write, Wish, True, statuses=(200, 202)),
+            Door("POST", "/v1/payments/{id}/close", self.close, "关单", "close an unpaid one", write, Wish, True, statuses=(200, 202)),
             Door("POST", "/v1/payments/{id}/told", self.told, "店里已看到结果", "the shop has been told", write, Told),
             Door("POST", "/v1/payments/{id}/answer", self.answer_question, "回答:货给了没有", "answer: were the goods handed over", write, GoodsAnswer, True),
         ]  # fmt: skip

@@ -75,6 +75,10 @@ KINDS: dict[str, Kind] = {
                     "用公网可达的 https 地址", "use an https address that is reachable from the internet"),
     "too_many": Kind(409, "数量已达上限", "There are as many as there may be",
                      "先删除不用的", "delete one that is not used first"),
+    "slow_down": Kind(429, "请求太快", "Too many requests with this key",
+                      "按 Retry-After 等待后再试;看 RateLimit 应答头", "wait for Retry-After; see the RateLimit header", True),
+    "unknown_version": Kind(400, "不认识这个接口版本", "There is no such version of the API",
+                            "用应答里 versions 列出的日期,或不带 Daozhang-Version", "use one of the dates in versions, or leave Daozhang-Version out"),
     "no_sandbox": Kind(409, "这里没有沙箱", "There is no sandbox here",
                        "沙箱命令只用于测试环境", "sandbox commands are for the test system"),
     "internal": Kind(500, "我们出错了", "We made a mistake",
@@ -107,7 +111,7 @@ def respond(problem: Problem, language: str, request_id: str, path: str) -> Resp
         "next_step": {"zh": kind.mend_zh, "en": kind.mend_en},
         **problem.more,
     }
-    headers = {"Content-Language": "zh-CN" if language == "zh" else "en", "Request-Id": request_id, **problem.headers}
+    headers = {"Content-Language": "zh-CN" if language == "zh" else "en", **problem.headers}
     if kind.retryable:
         headers.setdefault("Retry-After", "1")
     return Response(msgspec.json.encode(body), kind.status, headers, "application/problem+json")

@@ -33,6 +33,7 @@ class Refunds:
                 "refunds:write",
                 NewRefund,
                 True,
+                True,
                 (201, 202),
             ),
             Door(

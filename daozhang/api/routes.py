@@ -10,12 +10,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from daozhang.api.auth import Caller, Guard
+from daozhang.api.limits import Gate, Limits
 from daozhang.api.problem import Problem, respond
 from daozhang.api.shapes import no_twice
 from daozhang.channels.keys import BadKey
+from daozhang.core.directory import VERSIONS
 from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailable
-from daozhang.core.ids import ulid
+from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
+from daozhang.core.request_log import Line
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
 from daozhang.flow.late import NoQuestion
@@ -37,6 +40,8 @@ class Asked:
     raw: bytes
     request_id: str
     language: str
+    rate: str = ""  # the RateLimit header
+    version: str = ""
 
     @property
     def merchant(self) -> str:
@@ -62,7 +67,8 @@ Handler = Callable[[Asked], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """``scope`` "" needs only a valid key; None needs no key. ``money``: an Idempotency-Key is required."""
+    """``scope`` "" needs only a valid key; None needs no key. ``money``: an Idempotency-Key is required.
+    ``begins``: it starts something new with money, and is refused first when there is too much to do."""
 
     method: str
     path: str
@@ -72,6 +78,7 @@ class Door:
     scope: str | None = ""
     body: Any = None
     money: bool = False
+    begins: bool = False
     statuses: tuple[int, ...] = (200,)
     query: tuple[str, ...] = field(default=())
 
@@ -90,34 +97,79 @@ def language_of(request: Request) -> str:
 class Porter:
     """Runs a door's handler: reads, checks, calls, and turns every fault into its problem."""
 
-    def __init__(self, house: House, guard: Guard) -> None:
-        self._house, self._guard = house, guard
+    def __init__(self, house: House, guard: Guard, limits: Limits, gate: Gate, write: Callable[[Line], None]) -> None:
+        self._house, self._guard, self._limits, self._gate, self._write = house, guard, limits, gate, write
 
     def endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
         route = f"{door.method} {door.path}"
         decoder = msgspec.json.Decoder(door.body) if door.body is not None else None
+        clock = self._house.clock
 
         async def run(request: Request) -> Response:
-            now, began = self._house.clock.now_ms(), self._house.clock.monotonic_ms()
-            request_id = f"req_{ulid(now, self._house.rand.bytes(9), 0)}"
-            language = language_of(request)
+            now, began = clock.now_ms(), clock.monotonic_ms()
+            asked = Asked(request, _NOBODY, None, b"", f"req_{ulid(now, self._house.rand.bytes(9), 0)}", language_of(request))
+            problem = ""
             try:
-                caller = await self._guard.let_in(request, door.scope) if door.scope is not None else _NOBODY
-                raw = await read_body(request, MOST_BODY)
-                body = decode(decoder, raw, door.money) if decoder is not None else None
-                reply = await door.handler(Asked(request, caller, body, raw, request_id, language))
+                reply = await self._open(door, decoder, asked)
             except ClientDisconnect:
                 reply = Response(status_code=499)
             except Exception as fault:
-                reply = respond(as_problem(fault, request_id), language, request_id, request.url.path)
-            self._house.witness.served(route, reply.status_code, self._house.clock.monotonic_ms() - began)
-            reply.headers["Request-Id"] = request_id
-            trace = request.headers.get("traceparent")
-            if trace and len(trace) <= 64:
-                reply.headers["traceparent"] = trace
+                told = as_problem(fault, asked.request_id)
+                problem = told.code
+                reply = respond(told, asked.language, asked.request_id, request.scope["path"])
+            took_ms = clock.monotonic_ms() - began
+            self._house.witness.served(route, reply.status_code, took_ms)
+            if asked.caller.merchant:
+                self._log(asked, now, reply.status_code, took_ms, problem)
+            self._head(asked, reply)
             return reply
 
         return run
+
+    async def _open(self, door: Door, decoder: Any, asked: Asked) -> Response:
+        """Raises whatever the door's handler raises, and Problem."""
+        if not door.begins:
+            return await self._handle(door, decoder, asked)
+        self._gate.enter()
+        try:
+            return await self._handle(door, decoder, asked)
+        finally:
+            self._gate.leave()
+
+    async def _handle(self, door: Door, decoder: Any, asked: Asked) -> Response:
+        request = asked.request
+        if door.scope is not None:
+            asked.caller = await self._guard.let_in(request, door.scope)
+            asked.rate = self._limits.take(asked.caller.key.id)
+            asked.version = _version(request.headers.get("daozhang-version") or asked.caller.key.version)
+        asked.raw = await read_body(request, MOST_BODY)
+        if decoder is not None:
+            asked.body = decode(decoder, asked.raw, door.money)
+        return await door.handler(asked)
+
+    def _head(self, asked: Asked, reply: Response) -> None:
+        headers = reply.raw_headers
+        headers.append((b"request-id", asked.request_id.encode()))
+        if asked.rate:
+            headers.append((b"ratelimit", asked.rate.encode()))
+            headers.append((b"ratelimit-policy", self._limits.policy.encode()))
+        if asked.version:
+            headers.append((b"daozhang-version", asked.version.encode()))
+        trace = asked.request.headers.get("traceparent")
+        if trace and len(trace) <= 64:
+            headers.append((b"traceparent", trace.encode("latin-1")))
+
+    def _log(self, asked: Asked, now: int, status: int, took_ms: float, problem: str) -> None:
+        key, path = asked.caller.key, str(asked.request.scope["path"])[:200]
+        bucket = key.bucket if key.merchant else bucket_of_merchant(asked.caller.merchant)
+        self._write(Line(bucket, asked.caller.merchant, now, asked.request_id, key.id, asked.request.method, path, status,
+                         round(took_ms), problem))  # fmt: skip
+
+
+def _version(named: str) -> str:
+    if named not in VERSIONS:
+        raise Problem("unknown_version", versions=list(VERSIONS))
+    return named
 
 
 _NOBODY = Caller(None, "")  # type: ignore[arg-type]

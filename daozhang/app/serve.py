@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from daozhang import settings as manual
-from daozhang.api.app import build_app
+from daozhang.api.app import Building, build_app
 from daozhang.api.server import serve
 from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
@@ -17,10 +17,11 @@ async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
-    app = build_app(
-        built.house, built.seal, sandbox, metrics=witness.page,
-        webhooks=Webhooks(built.house, built.store, settings.sandbox, system_resolver),
-    )  # fmt: skip
+    webhooks = Webhooks(built.house, built.store, settings.sandbox, system_resolver)
+    building = Building(
+        built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s, settings.most_lag_ms, settings.most_under_way
+    )
+    app = build_app(built.house, building)
     try:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
                     on_ready=lambda: print("ready", flush=True))  # fmt: skip

@@ -46,6 +46,10 @@ class Till:
     created_ms: int
 
 
+API_VERSION = "2026-12-01"
+VERSIONS = (API_VERSION,)  # oldest first; each is kept for 18 months after its successor
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key is shown once; only its sha256 stays. ``merchant`` empty: a platform key (it may create merchants)."""
@@ -58,6 +62,7 @@ class ApiKey:
     sha256: str
     created_ms: int
     revoked_ms: int = 0
+    version: str = API_VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from daozhang.store.seal import Seal
 _MERCHANT = "id, bucket, name, livemode, created_ms, late_policy, late_after_s, trade, settlement_mode"
 _SHOP = "id, bucket, merchant, name, created_ms"
 _TILL = "id, bucket, merchant, shop as store, name, created_ms"
-_KEY = "id, bucket, merchant, livemode, scopes, sha256, created_ms, revoked_ms"
+_KEY = "id, bucket, merchant, livemode, scopes, sha256, created_ms, revoked_ms, version"
 _ACCOUNT = "id, bucket, merchant, channel, livemode, fee_rate, settings, sealed"
 
 
@@ -94,9 +94,10 @@ class PgDirectory:
 
     async def add_key(self, key: ApiKey) -> None:
         await self._pool.execute(
-            "insert into api_key (id, bucket, merchant, livemode, scopes, sha256, created_ms, revoked_ms)"
-            " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into api_key (id, bucket, merchant, livemode, scopes, sha256, created_ms, revoked_ms,"
+            " version) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             key.id, key.bucket, key.merchant, key.livemode, sorted(key.scopes), key.sha256, key.created_ms, key.revoked_ms,
+            key.version,
         )  # fmt: skip
 
     async def key_by_hash(self, sha256: str) -> ApiKey | None:

@@ -21,6 +21,7 @@ from daozhang.core.texts import kept
 from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.reading import PgReading
+from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
 from daozhang.store.seal import Seal
 from daozhang.store.webhooks import PgWebhooks
@@ -97,7 +98,7 @@ async def _nothing(_link: Any) -> None:
     """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
-class PgStore(PgDirectory, PgReading, PgWebhooks):
+class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog):
     """Store, Directory, Reading and Endpoints. Open with `open`, end with `close`."""
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:
