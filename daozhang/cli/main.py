@@ -10,7 +10,7 @@ import click
 _VERBS = {
     "up": "life", "down": "life", "status": "life", "doctor": "life", "version": "life",
     "pay": "pay", "why": "tell", "trace": "tell", "resolve": "pay", "refund": "pay", "reverse": "pay", "answer": "pay",
-    "listen": "events", "events": "events", "trigger": "trigger", "logs": "logs", "webhook": "webhook", "replay": "webhook", "open": "life",
+    "openapi": "openapi", "listen": "events", "events": "events", "trigger": "trigger", "logs": "logs", "webhook": "webhook", "replay": "webhook", "open": "life",
     "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new",
 }  # fmt: skip
 

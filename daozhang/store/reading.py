@@ -189,7 +189,7 @@ def _earliest(at_ms: int) -> str:
 
 
 def _latest(at_ms: int) -> str:
-    return "pay_" + ulid(min(at_ms + _ROOM_MS, _LAST_MS), b"\xff" * 9, 255)
+    return "pay_" + ulid(min(max(at_ms + _ROOM_MS, 0), _LAST_MS), b"\xff" * 9, 255)
 
 
 def _number(text: str, most: int) -> bool:

@@ -454,3 +454,9 @@ def test_logs_hold_no_codes_and_no_keys(system: System) -> None:
     assert code not in logs and system.state["api_key"] not in logs and "PRIVATE KEY" not in logs
     shown = json.dumps(system.call("GET", "/v1/payments?limit=5")[1])
     assert code not in shown
+
+
+def test_times_before_all_payments_are_an_empty_list_not_a_fault(system: System) -> None:
+    for end in ("gte", "lt"):
+        status, told = system.call("GET", f"/v1/payments?created[{end}]=0001-01-01T00:00:00Z")
+        assert status == 200 and (end == "gte" or told["data"] == [])
