@@ -37,6 +37,8 @@ CARRIERS = {
     "app/up.py": "is a port free?",
     "cli/life.py": "waits for a process to end",
     "cli/link.py": "the command line's own HTTP client",
+    "client/calls.py": "a program of its own, outside the house",
+    "client/webhook.py": "a program of its own, outside the house",
     "cli/logs.py": "a person is looking",
     "cli/events.py": "a program or a person is listening",
     "cli/listener.py": "the command line's own line to the events",
