@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import daozhang
+from daozhang.api import docs
 from daozhang.api.auth import Guard
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
@@ -86,6 +87,7 @@ def build_app(house: House, building: Building) -> ASGIApp:
         by_path.setdefault(door.path, {})[door.method] = porter.endpoint(door)
     routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
     routes += [
+        *docs.routes(),
         Route("/v1/openapi.json", openapi, methods=["GET"]),
         Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),
