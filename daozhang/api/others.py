@@ -75,6 +75,8 @@ class Others:
                 request.headers.get("content-type", ""),
                 request.url.query,
                 body,
+                {name.lower(): value for name, value in request.headers.items()},
+                request.path_params.get("account", ""),
             )
         except Problem:
             return Response(b"too long", 413, media_type="text/plain")

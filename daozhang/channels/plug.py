@@ -26,11 +26,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A notify as it came in, read but not believed. ``names`` leads to the accounts that may have been meant."""
+    """A notify as it came in, read but not believed. ``names`` leads to the accounts that may have been meant.
+
+    ``sealed``: it does not even name its order; the account that its address names must unseal it first.
+    """
 
     names: Mapping[str, str]
     fields: Mapping[str, str]
     raw: bytes = field(repr=False, default=b"")
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,12 @@ class Wire(Protocol):
 
     def hear(self, content_type: str, query: str, body: bytes) -> Heard:
         """Raises BadNotify."""
+
+    def unseal(self, account: Any, heard: Heard, headers: Mapping[str, str], now_ms: int) -> Heard:
+        """A sealed notify, verified and opened (only of channels whose `hear` gives sealed ones). Raises BadNotify.
+
+        ``headers`` by lower-case name.
+        """
 
     def judge(self, account: Any, heard: Heard, payment: Payment | None) -> Judged: ...
 

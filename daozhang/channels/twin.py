@@ -19,13 +19,17 @@ class Wire(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A request as it came; ``target`` may be absolute-form."""
+    """A request as it came; ``target`` may be absolute-form.
+
+    ``peer``: empty without TLS; with TLS ``none``, or the serial number (hex) of the client's certificate.
+    """
 
     method: str
     target: str
     headers: Headers
     body: bytes
     at_ms: int
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Twin(Protocol):
     def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None: ...
     def books(self) -> dict[str, Any]: ...
     def credentials(self, base_url: str) -> dict[str, Any]: ...
+    def account(self, base_url: str) -> tuple[dict[str, str], dict[str, str]]: ...
     def code(self, behaviour: str, now_ms: int) -> dict[str, Any]: ...
     def scan(self, qr: str, behaviour: str, now_ms: int) -> dict[str, Any]: ...
     def behaviours(self) -> list[dict[str, str]]: ...

@@ -35,9 +35,11 @@ class Proves(StrEnum):
     ABSENT = "absent"  # the channel knows no such order; at first not a proof (dossier 0.6)
     CLOSED = "closed"  # the order is closed and was never charged
     RETURNED = "returned"  # the order was charged and given back in full
+    REVOKED = "revoked"  # the order was undone; whether it had been charged before, the channel does not say
     UNDONE_UNPAID = "undone_unpaid"  # undo accepted, and the channel says there was no charge
     UNDONE_PAID = "undone_paid"  # undo accepted, and the channel says it gives a charge back
     UNDONE_ABSENT = "undone_absent"  # undo accepted for an order that the channel did not know
+    UNDONE = "undone"  # undo accepted; the channel does not say whether there had been a charge
     UNDO_AGAIN = "undo_again"  # undo not finished: ask again
     UNDO_REFUSED = "undo_refused"  # the channel will not undo; the payment's state stays open
     REFUND_DONE = "refund_done"

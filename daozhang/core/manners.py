@@ -39,6 +39,10 @@ class Manners:
     refund_again_ms: tuple[int, ...]
     funds_again_ms: tuple[int, ...]  # waiting for the seller's balance
     refund_days: int
+    undo_after_ms: int = 0  # no undo may reach the channel earlier than this after the pay request
+    undo_within_ms: int = 0  # the channel undoes an order for so long (0: it names no end)
+    undo_tells: bool = True  # an accepted undo says whether there had been a charge
+    reverses_qr: bool = True  # an order shown as a QR can be undone with its result unknown; otherwise it is closed
 
     @staticmethod
     def of(table: dict[str, Any]) -> "Manners":

@@ -34,6 +34,15 @@ class Rand(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """Who we are in TLS, for channels that ask: certificate and key in PEM, and whom to trust (empty: the public roots)."""
+
+    certificate: str
+    key: str = field(repr=False)
+    authority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request to a channel, whole. ``deadline_ms`` covers everything from connecting to the last byte."""
 
@@ -42,6 +51,7 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     deadline_ms: int
+    identity: ClientIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,9 @@ def learn(r: Refund, op: Op, f: Finding, now: int) -> Refund:
         case Proves.REFUND_REFUSED if op is Op.REFUND:
             # An earlier try had no answer: the refusal may only mean "already done". The query decides.
             return r.to(RefundState.UNKNOWN, refused_then=max(r.refused_then, 1), failure=failure)
+        case Proves.REFUND_REFUSED if op is Op.REFUND_QUERY:
+            # The body of a query says that this very refund has ended without money for the payer.
+            return r.to(RefundState.FAILED, decided_ms=now, out=False, failure=failure)
         case Proves.REFUND_PENDING if op is Op.REFUND_QUERY and r.refused_then:
             if r.refused_then >= 2:
                 return r.to(RefundState.FAILED, decided_ms=now, out=False)

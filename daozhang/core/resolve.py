@@ -132,8 +132,11 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     if p.undo_tries and p.last_query_ms <= p.last_undo_ms:
         gap = m.undo_gaps_ms[min(p.undo_tries, len(m.undo_gaps_ms)) - 1]
         return Op.QUERY, max(least, p.last_undo_ms + gap)
+    free = undo_free_ms(p, m)
+    if now < free:
+        return Op.QUERY, max(least, min(p.last_query_ms + m.every_ms, free))
     if now - p.last_answer_ms <= m.fresh_ms:
-        return undo_verb(p), now
+        return undo_verb(p, m), now
     return Op.QUERY, max(now, least)  # we died between the last query and the undo: the last word is stale
 
 
@@ -144,19 +147,28 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
         return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
     undoable = p.undone not in ACCEPTED and not p.capture_seen and may_undo(p, m, now)
     if undoable and not undo_was_last and now - p.last_answer_ms <= m.fresh_ms:
-        return undo_verb(p), now
+        return undo_verb(p, m), now
     age = max(p.last_answer_ms - p.first_undo_ms, 0)
     gap = next((gap for gap in m.deferred_gaps_ms if gap >= age // 8), m.deferred_gaps_ms[-1])
     return Op.QUERY, max(p.last_query_ms, p.last_undo_ms) + gap
 
 
-def undo_verb(p: Payment) -> Op:
+def undo_verb(p: Payment, m: Manners) -> Op:
     """Close an order known to be unpaid and shown by us as a QR; otherwise the result is unknown: reverse."""
-    return Op.CLOSE if p.method is Method.PAY_BY_QR and p.seen else Op.REVERSE
+    return Op.CLOSE if p.method is Method.PAY_BY_QR and (p.seen or not m.reverses_qr) else Op.REVERSE
+
+
+def undo_free_ms(p: Payment, m: Manners) -> int:
+    """Before this time the channel must not be asked to undo. It counts from when the last try may have left us."""
+    if not m.undo_after_ms:
+        return 0
+    return p.asked_ms + m.undo_after_ms + (p.sends - 1) * m.pay_deadline_ms + sum(m.resend_after_ms[: p.sends - 1])
 
 
 def may_undo(p: Payment, m: Manners, now: int) -> bool:
-    """Whether the channel still undoes this order by its calendar (Alipay: same Beijing day)."""
+    """Whether the channel still undoes this order: by its calendar (the order's Beijing day), or for so long."""
+    if m.undo_within_ms and now - p.asked_ms >= m.undo_within_ms:
+        return False
     return not m.undo_same_day or _day(now) == _day(p.created_ms)
 
 
@@ -242,6 +254,9 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return _decided(p, State.REVERSED if p.undone is Undone.PAID else State.CLOSED, m, now, seen=True)
         case Proves.RETURNED:
             return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)
+        case Proves.REVOKED:
+            charged = p.capture_seen or p.undone is Undone.PAID
+            return _decided(p, State.REVERSED if charged else State.CLOSED, m, now, seen=True)
         case Proves.WAITING:
             state = State.WAITING_PAYER if p.state is State.UNKNOWN else p.state
             return _window(p.to(state, seen=True, absent=0), m, now)
@@ -275,6 +290,8 @@ def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return changed(p, undo_out=False, undone=Undone.PAID)
         case Proves.UNDONE_ABSENT:
             return changed(p, undo_out=False, undone=Undone.ABSENT)
+        case Proves.UNDONE:
+            return changed(p, undo_out=False, undone=Undone.ABSENT if p.absent and not p.seen else Undone.UNPAID)
         case Proves.UNDO_REFUSED:
             return changed(p, undo_out=False, undone=Undone.REFUSED)
         case Proves.NOT_SENT:
@@ -315,7 +332,8 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
     known = changed(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
-    may_go_back = known.undone is Undone.PAID or (known.undo_out and known.undone is Undone.NO)
+    taken_back = known.undone is Undone.PAID or (known.undone in ACCEPTED and not m.undo_tells)
+    may_go_back = taken_back or (known.undo_out and known.undone is Undone.NO)
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
         return _window(known, m, now)
     late = p.state in NOTHING_TAKEN or p.state is State.DEFERRED or known.undone in ACCEPTED

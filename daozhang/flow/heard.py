@@ -4,6 +4,8 @@ A notify with a wrong amount, seller, app or signature changes nothing and is ne
 """
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Heard, Judged
@@ -23,13 +25,21 @@ log = logging.getLogger("daozhang.notify")
 Reply = tuple[int, str, bytes]
 
 
-async def notify(house: House, channel_name: str, content_type: str, query: str, body: bytes) -> Reply:
-    """Take one notify; the status, content type and body to answer with. "Received" only after it is durable."""
+async def notify(
+    house: House, channel_name: str, content_type: str, query: str, body: bytes,
+    headers: Mapping[str, str] | None = None, account_id: str = "",
+) -> Reply:  # fmt: skip
+    """Take one notify; the status, content type and body to answer with. "Received" only after it is durable.
+
+    ``headers`` by lower-case name; ``account_id`` as the address of the notify names it.
+    """
     channel = house.shelf.get(channel_name)
     if channel is None:
         return 404, "text/plain; charset=utf-8", b"no such channel"
     try:
         heard = channel.wire.hear(content_type, query, body)
+        if heard.sealed:
+            heard = await _unsealed(house, channel_name, heard, headers or {}, account_id)
     except BadNotify as bad:
         await _alarm(house, "notify.unreadable", channel_name, {"why": str(bad), "bytes": len(body)})
         return channel.wire.thanks(False)
@@ -38,6 +48,8 @@ async def notify(house: House, channel_name: str, content_type: str, query: str,
     payment = await house.store.payment(payment_id) if payment_id else None
     if payment is not None and payment.channel != channel_name:
         payment = None
+    if payment is not None and account_id and payment.account != account_id:
+        payment = None  # signed with one account's keys, and about an order of another
     row = await _account(house, channel_name, heard, payment)
     if row is None:
         await _alarm(house, "notify.unknown_app", order_no or channel_name, dict(heard.names))
@@ -50,6 +62,18 @@ async def notify(house: House, channel_name: str, content_type: str, query: str,
     return channel.wire.thanks(True)
 
 
+async def _unsealed(house: House, channel: str, heard: Heard, headers: Mapping[str, str], account_id: str) -> Heard:
+    """Open a notify with the keys of the account that its address names. Raises BadNotify."""
+    try:
+        row = await house.account(account_id)
+    except NoAccount:
+        raise BadNotify("its address names no account of ours") from None
+    if row.channel != channel:
+        raise BadNotify("its address names an account of another channel")
+    opened = house.channel(channel).wire.unseal(house.shelf.account(row), heard, headers, house.clock.now_ms())
+    return replace(opened, names={**opened.names, "account": account_id})
+
+
 async def _account(house: House, channel: str, heard: Heard, payment: Payment | None) -> AccountRow | None:
     """The account whose key must have signed: the payment's own; without a payment, one that bears the named app."""
     try:
@@ -57,6 +81,8 @@ async def _account(house: House, channel: str, heard: Heard, payment: Payment | 
             return await house.account(payment.account)
     except NoAccount:
         return None
+    if "account" in heard.names:
+        return await house.account(heard.names["account"])
     rows = await house.directory.accounts_by_app(channel, heard.names.get("app_id", ""))
     return rows[0] if rows else None
 

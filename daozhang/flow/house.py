@@ -88,5 +88,5 @@ class House:
         self, op: Op, payment: Payment, deadline_ms: int, code: str = "", refund: Refund | None = None
     ) -> Question:
         now = self.clock.now_ms()
-        url = self.notify_url(payment) if op is Op.PAY else ""
+        url = self.notify_url(payment) if op in (Op.PAY, Op.REFUND) else ""
         return Question(op, payment, now, max(deadline_ms - now, 1), code, refund, url)

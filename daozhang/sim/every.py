@@ -7,6 +7,7 @@ with the payer's money) and shares nothing with the procedure but the words of i
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
@@ -33,6 +34,8 @@ class Truth:
     payer_finishes_after: int = 0  # the payer types the password after so many more questions (0: never)
     captures: int = 0
     returns: int = 0
+    tells: bool = True  # this channel says whether an undone order had been charged
+    reversed: bool = False
 
     def step(self) -> None:
         """Something else happens in the world between two questions."""
@@ -49,8 +52,18 @@ class Truth:
         self.order = "captured"
         self.captures += 1
 
-    def undo(self) -> Proves:
-        """Carry out an undo; what its answer says. A number that never came can only be blocked once nothing is under way."""
+    def undo(self, op: Op) -> Proves:
+        """Carry out an undo; what its answer says. Only a telling channel lets the two ends be told apart afterwards."""
+        if self.tells:
+            return self._undo()
+        if op is Op.CLOSE and self.order == "captured":
+            return Proves.UNDO_REFUSED
+        said = self._undo()
+        self.reversed = self.reversed or op is Op.REVERSE
+        return Proves.UNDONE if op is Op.REVERSE else said
+
+    def _undo(self) -> Proves:
+        """A number that never came can only be blocked once nothing is under way."""
         match self.order:
             case "captured":
                 self.order, self.returns = "returned", self.returns + 1
@@ -67,6 +80,8 @@ class Truth:
                 return Proves.UNDONE_UNPAID
 
     def seen(self) -> Proves:
+        if self.reversed and self.order in ("closed", "returned"):
+            return Proves.REVOKED
         return {
             "absent": Proves.ABSENT,
             "waiting": Proves.WAITING,
@@ -158,19 +173,24 @@ def query(truth: Truth, how: str) -> Finding:
     return Finding(shown, how, amount_fen=AMOUNT if shown is Proves.CAPTURED else 0)
 
 
-def undo(truth: Truth, how: str) -> Finding:
+def undo(truth: Truth, how: str, op: Op) -> Finding:
     if how in ("crash_before", "lost_before", "undo_refused", "undo_again"):
         if how == "crash_before":
             raise Crash
         proves = {"undo_refused": Proves.UNDO_REFUSED, "undo_again": Proves.UNDO_AGAIN}.get(how, Proves.NOTHING)
         return Finding(proves, how)
-    proves = truth.undo()
+    proves = truth.undo(op)
     if how == "crash_after":
         raise Crash
     return Finding(Proves.NOTHING if how == "lost_after" else proves, how)
 
 
-_CARRY_OUT: dict[Op, Callable[[Truth, str], Finding]] = {Op.PAY: pay, Op.QUERY: query, Op.REVERSE: undo, Op.CLOSE: undo}
+_CARRY_OUT: dict[Op, Callable[[Truth, str], Finding]] = {
+    Op.PAY: pay,
+    Op.QUERY: query,
+    Op.REVERSE: partial(undo, op=Op.REVERSE),
+    Op.CLOSE: partial(undo, op=Op.CLOSE),
+}
 
 
 @dataclass
@@ -187,7 +207,7 @@ class Run:
     answered: str = "absent"  # the books when the last answer was given; what happens after it nobody can know yet
 
     def whole(self, payment: Payment) -> Payment:
-        """Run to the end; then let the channel push what it has, as Alipay does, and run on."""
+        """Run to the end; then the channel's last word comes unasked (a notify, or at last its bill), and it runs on."""
         payment = self._until_quiet(payment)
         for _ in range(20):
             self.truth.step()
@@ -239,6 +259,9 @@ class Run:
         if op in (Op.REVERSE, Op.CLOSE):
             if not queries or self.now - queries[-1] > 200:
                 raise BrokenPromise("P10: an undo that does not follow the last query at once")
+            paid = max(at for asked, at in self.asks if asked is Op.PAY)
+            if op is Op.REVERSE and self.now - paid < self.manners.undo_after_ms:
+                raise BrokenPromise("P10: an undo that comes too early after the pay request")
             if any(asked in (Op.REVERSE, Op.CLOSE) and at > queries[-1] for asked, at in self.asks):
                 raise BrokenPromise("P10: two undos without a query between them")
         self.asks.append((op, self.now))
@@ -261,7 +284,7 @@ class Run:
             raise BrokenPromise(f"P6: nobody will look at it again, and it is {p.state}")
         if self.truth.order == "captured" and p.state is not State.PAID:
             raise BrokenPromise(f"P4: a charge was dropped: {p.state}")
-        if p.state in (State.NOT_PAID, State.CLOSED) and self.truth.returns:
+        if p.state in (State.NOT_PAID, State.CLOSED) and self.truth.returns and self.truth.tells:
             raise BrokenPromise("P2: told as never charged, and it was charged and given back")
 
 
@@ -300,7 +323,7 @@ def walk(
     step: list[int] | None = []
     while step is not None and len(tally.broken) < most_broken:
         choices = Choices(step, faults)
-        run = Run(procedure, manners, choices)
+        run = Run(procedure, manners, choices, Truth(tells=manners.undo_tells))
         try:
             end = run.whole(new_payment(method))
             tally.ends[end.state.value] = tally.ends.get(end.state.value, 0) + 1

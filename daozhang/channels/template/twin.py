@@ -131,6 +131,9 @@ class TemplateTwin:
     def control(self, name: str, value: Any) -> None:
         raise Refused("unknown_control", "没有这个开关", "there is no such control")
 
+    def account(self, base_url: str) -> tuple[dict[str, str], dict[str, str]]:
+        return {"app_id": self._app_id, "gateway": f"{base_url}/gateway.do"}, {"key": self._key}
+
     def simulated_account(self, secret: str) -> tuple[dict[str, str], dict[str, str]]:
         return {"app_id": self._app_id}, {"key": self._key}
 

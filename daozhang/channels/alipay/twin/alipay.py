@@ -259,6 +259,12 @@ class AlipayTwin:
         return {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
                 "seller_id": self._seller_id, **self._pems}  # fmt: skip
 
+    def account(self, base_url: str) -> tuple[dict[str, str], dict[str, str]]:
+        """Settings and secrets of a merchant's account at this twin."""
+        told = self.credentials(base_url)
+        settings = {name: str(told[name]) for name in ("app_id", "seller_id", "gateway")}
+        return settings, {"app_private_key": told["app_private_key_pkcs8"], "alipay_public_key": told["alipay_public_key"]}
+
     def simulated_account(self, secret: str) -> tuple[dict[str, str], dict[str, str]]:
         """Settings and secrets of an account in a world without RSA."""
         key = f"simulated:{secret}"

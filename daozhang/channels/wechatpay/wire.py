@@ -1,0 +1,34 @@
+"""WeChat Pay, our side: which of the two wires an account speaks is one of its settings (dossier 2)."""
+
+from dataclasses import replace
+from typing import Any
+
+from daozhang.channels.plug import Question
+from daozhang.channels.wechatpay import v2, v3
+from daozhang.channels.wechatpay.account import Account, WrongDoor, open_account
+from daozhang.channels.wechatpay.callback import hear, judge, thanks, unseal
+from daozhang.core.evidence import Finding
+from daozhang.core.ports import Exchange, HttpRequest
+
+__all__ = ["Account", "WrongDoor", "describe", "hear", "judge", "open_account", "read", "thanks", "unseal", "write"]
+
+
+_WIRES: dict[str, Any] = {"v3": v3, "v2": v2}
+
+
+def write(account: Account, question: Question) -> HttpRequest:
+    request: HttpRequest = _WIRES[account.api].write(account, question)
+    return request
+
+
+def read(account: Account, question: Question, exchange: Exchange) -> Finding:
+    """What the exchange proves about this very order, with the transport's trail."""
+    finding: Finding = _WIRES[account.api].read(account, question, exchange)
+    return replace(finding, trail=exchange.trail)
+
+
+def describe(message: bytes) -> dict[str, Any] | None:
+    """See `daozhang.channels.wechatpay.describe`."""
+    from daozhang.channels.wechatpay import describe as pages
+
+    return pages.describe(message)
