@@ -32,7 +32,8 @@ class Settings:
 
     # Where everything of this installation lies: the database, keys, the state file. One running system per folder.
     data: Path = field(default_factory=_default_data)
-    # All ports derive from it: N platform, N+1 Alipay twin, N+7 sandbox control (the contract for programs).
+    # All ports derive from it: N platform, N+1 Alipay twin, N+2 WeChat Pay twin (N+9 in TLS), N+7
+    # sandbox control (the contract for programs). Each twin says its own place.
     base_port: int = 7800
     # The address the doors listen on. Anything but loopback belongs behind TLS.
     host: str = "127.0.0.1"
@@ -67,10 +68,6 @@ class Settings:
     @property
     def api_url(self) -> str:
         return f"http://{self.host}:{self.base_port}/v1"
-
-    @property
-    def alipay_port(self) -> int:
-        return self.base_port + 1
 
     @property
     def control_port(self) -> int:

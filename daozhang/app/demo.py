@@ -33,7 +33,7 @@ async def ensure(store: PgStore, seal: Seal, link: SandboxLink, clock: Clock, ra
     earlier = Demo(*(str(kept.get(name, "")) for name in ("api_key", "merchant", "store", "till")))
     found = await store.key_by_hash(sha256(earlier.api_key)) if earlier.api_key else None
     demo = earlier if found is not None and found.merchant == earlier.merchant else await _make(store, clock, rand)
-    await _account(store, seal, link, rand, clock, demo)
+    await _accounts(store, seal, link, rand, clock, demo)
     return demo
 
 
@@ -56,16 +56,15 @@ async def _make(store: PgStore, clock: Clock, rand: Rand) -> Demo:
     return Demo(secret, merchant, shop, till)
 
 
-async def _account(store: PgStore, seal: Seal, link: SandboxLink, rand: Rand, clock: Clock, demo: Demo) -> None:
+async def _accounts(store: PgStore, seal: Seal, link: SandboxLink, rand: Rand, clock: Clock, demo: Demo) -> None:
     """Bind the merchant to the twins that run now (a new data folder of the sandbox has new keys)."""
-    _, told = await link.call("GET", "/credentials")
-    given = told["alipay"]
-    held = await store.account_for(demo.merchant, "alipay", False)
-    settings = {"app_id": given["app_id"], "seller_id": given["seller_id"], "gateway": given["gateway"]}
-    secrets = {"app_private_key": given["app_private_key_pkcs8"], "alipay_public_key": given["alipay_public_key"]}
-    if held is not None and held.settings == settings and held.secrets == secrets:
-        return
+    _, told = await link.call("GET", "/accounts")
     bucket = bucket_of_merchant(demo.merchant)
-    account_id = f"acc_{ulid(clock.now_ms(), rand.bytes(9), bucket)}"
-    row = AccountRow(account_id, bucket, demo.merchant, "alipay", False, _RATE, settings, secrets)
-    await store.add_account(row, seal.close(account_id, secrets))
+    for channel, given in told.items():
+        settings, secrets = given["settings"], given["secrets"]
+        held = await store.account_for(demo.merchant, channel, False)
+        if held is not None and held.settings == settings and held.secrets == secrets:
+            continue
+        account_id = f"acc_{ulid(clock.now_ms(), rand.bytes(9), bucket)}"
+        row = AccountRow(account_id, bucket, demo.merchant, channel, False, _RATE, settings, secrets)
+        await store.add_account(row, seal.close(account_id, secrets))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from daozhang.app import demo, logs, state
+from daozhang.app import demo, logs, state, twins
 from daozhang.app.child import Child, NotReady
 from daozhang.app.fuse import clock_of, master_key_path
 from daozhang.app.sandbox_link import SandboxLink
@@ -69,7 +69,8 @@ class Supervisor:
         settings = self._settings
         earlier = state.read(settings.data) or {}
         _end_left_overs(earlier.get("pids", {}))
-        for port in (settings.base_port, *((settings.alipay_port, settings.control_port) if settings.sandbox else ())):
+        sandbox = (*twins.ports(settings.base_port), settings.control_port) if settings.sandbox else ()
+        for port in (settings.base_port, *sandbox):
             await _free(port)
         if not self._dsn:
             self._postgres = Embedded(settings.data / "pg")
@@ -156,7 +157,7 @@ class Supervisor:
             },
         }
         if settings.sandbox:
-            told["urls"]["alipay"] = f"http://127.0.0.1:{settings.alipay_port}/gateway.do"
+            told["urls"] |= twins.urls(settings.base_port)
             told["urls"]["sandbox"] = f"http://127.0.0.1:{settings.control_port}"
         if self._demo is not None:
             told |= {name: getattr(self._demo, name) for name in ("api_key", "merchant", "store", "till")}

@@ -74,7 +74,9 @@ class Shelf:
         return iter(self._channels.values())
 
     def get(self, name: str) -> Channel | None:
-        return self._channels.get(name)
+        """By its name, or by another name that its manifest says people use (``also``)."""
+        named = (channel for channel in self if name in channel.manifest.get("also", ()))
+        return self._channels.get(name) or next(named, None)
 
     def for_code(self, code: str) -> Channel | None:
         """The channel whose payment codes look like this one."""

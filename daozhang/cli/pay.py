@@ -22,16 +22,18 @@ _WAIT_S = 90
 @click.option("--subject", default=None)
 @click.option("--till", default=None)
 @click.option("--behaviour", default="pays", help="沙箱里的付款人怎么做 / what the sandbox's payer does")
+@click.option("--wallet", "--channel", "wallet", default="alipay", help="哪个钱包来付:alipay、wechat / which wallet pays")
 @click.option("--wait", type=float, default=_WAIT_S, help="最多等多少秒 / wait at most so many seconds")
 @verb
 def pay(talk: Talk, amount: str, code: str | None, qr: bool, order: str | None, subject: str | None, till: str | None,
-        behaviour: str, wait: float) -> None:  # fmt: skip
+        behaviour: str, wallet: str, wait: float) -> None:  # fmt: skip
     """收一笔钱 / take a payment"""
     fen = _fen(amount)
     if code and qr:
         raise Oops("--code 和 --qr 只能选一个", "choose --code or --qr, not both")
     link = Link(talk.data)
-    method = {"type": "pay_by_qr"} if qr else {"type": "pay_by_code", "code": code or _payer(talk, link, behaviour)}
+    shown = {"type": "pay_by_qr", "channel": wallet}
+    method = shown if qr else {"type": "pay_by_code", "code": code or _payer(talk, link, wallet, behaviour)}
     key = fresh_key()
     body = {
         "amount": fen, "method": method, "till": till or link.state.get("till", ""), "wait_s": 0 if qr else 2,
@@ -39,7 +41,7 @@ def pay(talk: Talk, amount: str, code: str | None, qr: bool, order: str | None, 
     }  # fmt: skip
     told = link.must("POST", "/payments", body, key=key)
     if qr:
-        _show_qr(talk, told)
+        _show_qr(talk, told, wallet)
     told = follow(talk, link, told, wait)
     if told["verdict"] in ("paid", "not_paid", "returned"):
         told = link.must("POST", f"/payments/{told['id']}/told", {"by": "cli"})
@@ -63,20 +65,21 @@ def _fen(amount: str) -> int:
     return fen
 
 
-def _payer(talk: Talk, link: Link, behaviour: str) -> str:
+def _payer(talk: Talk, link: Link, wallet: str, behaviour: str) -> str:
     """In the sandbox a payer is at hand; elsewhere somebody must show a code."""
-    made = link.sandbox("POST", "/code", {"wallet": "alipay", "behaviour": behaviour})
+    made = link.sandbox("POST", "/code", {"wallet": wallet, "behaviour": behaviour})
     talk.say(f"沙箱付款人出示付款码(行为:{behaviour})", f"a sandbox payer shows a code (behaviour: {behaviour})")
     return str(made["code"])
 
 
-def _show_qr(talk: Talk, told: dict[str, Any]) -> None:
+def _show_qr(talk: Talk, told: dict[str, Any], wallet: str = "") -> None:
     text = told["method"].get("qr")
     if not text:
         return
+    which = f" --wallet {wallet}" if wallet not in ("", "alipay") else ""
     talk.say(
-        f"请扫码:{text}\n沙箱里:daozhang sandbox scan {text}",
-        f"scan: {text}\nin the sandbox: daozhang sandbox scan {text}",
+        f"请扫码:{text}\n沙箱里:daozhang sandbox scan {text}{which}",
+        f"scan: {text}\nin the sandbox: daozhang sandbox scan {text}{which}",
     )
     if not talk.json and sys.stderr.isatty():
         import segno
@@ -93,7 +96,7 @@ def follow(talk: Talk, link: Link, told: dict[str, Any], wait_s: float) -> dict[
             told = line
             if told["method"].get("qr") and not shown_qr:
                 shown_qr = True
-                _show_qr(talk, told)
+                _show_qr(talk, told, str(told["method"].get("channel", "")))
             if told["verdict"] in ("paid", "not_paid", "returned") or time.monotonic() > end:
                 break
             words, step, by = told["verdict_words"], told["next_step"]["cashier"], told.get("by_when") or {}

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from daozhang.channels.shelf import Shelf
 from daozhang.channels.twin import Refused, Twin
 from daozhang.core.texts import rfc3339
 from daozhang.ports.clock import SandboxClock
 
 Handler = Callable[[Request], Awaitable[Response]]
-_WALLETS = {"wechat": "wechatpay"}
 
 
 def answer(body: Any, status: int = 200) -> Response:
@@ -34,6 +34,7 @@ class Control:
     def __init__(self, twins: dict[str, Twin], base_urls: dict[str, str], clock: SandboxClock, token: str,
                  due: Callable[[], Awaitable[None]]) -> None:  # fmt: skip
         self._twins, self._base_urls, self._clock, self._token, self._due = twins, base_urls, clock, token, due
+        self._shelf = Shelf.look()
 
     def app(self) -> Starlette:
         def guarded(method: str, path: str, handler: Handler) -> Route:
@@ -55,7 +56,7 @@ class Control:
 
         return Starlette(routes=[
             guarded("GET", "/ready", self._ready), guarded("GET", "/credentials", self._credentials),
-            guarded("POST", "/code", self._code), guarded("GET", "/behaviours", self._behaviours),
+            guarded("GET", "/accounts", self._accounts), guarded("POST", "/code", self._code), guarded("GET", "/behaviours", self._behaviours),
             guarded("POST", "/scan", self._scan), guarded("GET", "/books", self._books),
             guarded("POST", "/chaos", self._chaos), guarded("GET", "/chaos", self._modes),
             guarded("DELETE", "/chaos", self._chaos_off), guarded("GET", "/clock", self._now),
@@ -64,7 +65,8 @@ class Control:
         ])  # fmt: skip
 
     def _twin(self, name: Any) -> Twin:
-        found = self._twins.get(_WALLETS.get(str(name), str(name)))
+        channel = self._shelf.get(str(name))
+        found = self._twins.get(channel.name) if channel is not None else None
         if found is None:
             raise Refused("unknown_channel", f"沙箱里没有 {name} 这个渠道", f"the sandbox has no channel called {name}")
         return found
@@ -74,6 +76,11 @@ class Control:
 
     async def _credentials(self, request: Request) -> Response:
         return answer({name: twin.credentials(self._base_urls[name]) for name, twin in self._twins.items()})
+
+    async def _accounts(self, request: Request) -> Response:
+        """Settings and secrets of a merchant's account at each twin, as the platform stores them."""
+        told = {name: twin.account(self._base_urls[name]) for name, twin in self._twins.items()}
+        return answer({name: {"settings": settings, "secrets": secrets} for name, (settings, secrets) in told.items()})
 
     async def _code(self, request: Request) -> Response:
         body = msgspec.json.decode(await request.body() or b"{}")
@@ -112,9 +119,9 @@ class Control:
 
     async def _control(self, request: Request) -> Response:
         body = msgspec.json.decode(await request.body())
-        self._twin(body.pop("channel", "alipay"))
+        twin = self._twin(body.pop("channel", "alipay"))
         for name, value in body.items():
-            self._twin("alipay").control(name, value)
+            twin.control(name, value)
         return answer({"set": sorted(body)})
 
     async def _now(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from typing import Any
 
 import httptools
@@ -19,6 +20,7 @@ class TwinDoor(asyncio.Protocol):
     def __init__(self, twin: Twin, clock: Clock, open_now: "set[TwinDoor]") -> None:
         self._twin, self._clock, self._open = twin, clock, open_now
         self._transport: asyncio.Transport | None = None
+        self._peer = ""
         self._reset()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -32,6 +34,7 @@ class TwinDoor(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._peer = _peer_of(transport)
         self._open.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,7 +69,12 @@ class TwinDoor(asyncio.Protocol):
     def on_message_complete(self) -> None:
         method = self._parser.get_method().decode()
         heard = Heard(
-            method, self._target.decode("latin-1"), tuple(self._headers), bytes(self._body), self._clock.now_ms()
+            method,
+            self._target.decode("latin-1"),
+            tuple(self._headers),
+            bytes(self._body),
+            self._clock.now_ms(),
+            self._peer,
         )
         keep = self._parser.should_keep_alive()
         self._target, self._headers, self._body = b"", [], bytearray()
@@ -115,6 +123,14 @@ def _head(said: Said) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+def _peer_of(transport: Any) -> str:
+    """Nothing without TLS; with TLS ``none``, or the serial number of the certificate that the client has shown."""
+    if transport.get_extra_info("ssl_object") is None:
+        return ""
+    shown = transport.get_extra_info("peercert") or {}
+    return str(shown.get("serialNumber", "none"))
+
+
 class OpenDoor:
     """A listening twin; `close` also ends the connections that are open."""
 
@@ -128,8 +144,10 @@ class OpenDoor:
                 door.abort()
 
 
-async def open_door(twin: Twin, clock: Clock, host: str, port: int) -> OpenDoor:
-    """Listen for one twin."""
+async def open_door(
+    twin: Twin, clock: Clock, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> OpenDoor:
+    """Listen for one twin, in TLS with a context."""
     doors: set[TwinDoor] = set()
     loop = asyncio.get_running_loop()
-    return OpenDoor(await loop.create_server(lambda: TwinDoor(twin, clock, doors), host, port, backlog=1024), doors)
+    return OpenDoor(await loop.create_server(lambda: TwinDoor(twin, clock, doors), host, port, backlog=1024, ssl=tls), doors)

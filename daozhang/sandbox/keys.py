@@ -1,6 +1,7 @@
 """Keys of the sandbox: made once per data folder, readable by their owner only."""
 
 import os
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ def control_token(folder: Path) -> str:
     if not path.exists():
         write_private(path, os.urandom(24).hex().encode())
     return path.read_text("ascii").strip()
+
+
+def tls_context(folder: Path, name: str, twin: Any) -> ssl.SSLContext:
+    """A listener of its own certificate that *may* be shown a client's, and trusts only the merchant's."""
+    own, client = twin.tls()
+    path = folder / f"{name}.tls"
+    write_private(path, own.encode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_verify_locations(cadata=client)
+    return context
 
 
 def write_private(path: Path, content: bytes) -> None:

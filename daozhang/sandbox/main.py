@@ -99,6 +99,10 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     doors = [await open_door(twin, clock, host, base_port + places[name]) for name, twin in twins.items()]
+    for channel in Shelf.look():
+        if hasattr(channel.twin, "TLS_PORT"):
+            tls = keys.tls_context(folder, channel.name, twins[channel.name])
+            doors.append(await open_door(twins[channel.name], clock, host, base_port + channel.twin.TLS_PORT, tls))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,6 +10,7 @@ from daozhang.channels.alipay.twin.alipay import AlipayTwin
 from daozhang.channels.alipay.twin.gate import HashKeys, RsaKeys
 
 PORT = 1  # its place after the base port
+PATH = "/gateway.do"
 
 
 def new_keys(rand: Callable[[int], bytes]) -> dict[str, Any]:

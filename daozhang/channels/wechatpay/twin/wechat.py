@@ -311,6 +311,10 @@ class WechatTwin:
         names = ("private_key", "apiv3_key", "apiv2_key", "public_key", "client_certificate", "server_authority")
         return settings, {name: told[name] for name in names}
 
+    def tls(self) -> tuple[str, str]:
+        """Our key with its certificate, and whom a client's certificate must come from, all in PEM."""
+        return self.held["tls"]["private"] + self.held["tls"]["certificate"], self.held["client_certificate"]
+
     def simulated_account(self, secret: str) -> tuple[dict[str, str], dict[str, str]]:
         settings = {"appid": self._appid, "mchid": self._mchid, "serial_no": self.held["serial_no"],
                     "public_key_id": self._keys.public_key_id}  # fmt: skip
