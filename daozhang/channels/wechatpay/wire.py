@@ -6,11 +6,11 @@ from typing import Any
 from daozhang.channels.plug import Question
 from daozhang.channels.wechatpay import v2, v3
 from daozhang.channels.wechatpay.account import Account, WrongDoor, open_account
-from daozhang.channels.wechatpay.callback import hear, judge, thanks, unseal
+from daozhang.channels.wechatpay.callback import BadNotify, hear, judge, thanks, unseal
 from daozhang.core.evidence import Finding
 from daozhang.core.ports import Exchange, HttpRequest
 
-__all__ = ["Account", "WrongDoor", "describe", "hear", "judge", "open_account", "read", "thanks", "unseal", "write"]
+__all__ = ["Account", "BadNotify", "WrongDoor", "describe", "hear", "judge", "open_account", "read", "thanks", "unseal", "write"]
 
 
 _WIRES: dict[str, Any] = {"v3": v3, "v2": v2}
