@@ -95,14 +95,15 @@ class System:
                               capture_output=True, timeout=timeout)  # fmt: skip
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    def code(self, behaviour: str = "pays") -> str:
-        return str(self.call("POST", "/v1/sandbox/code", {"behaviour": behaviour})[1]["code"])
+    def code(self, behaviour: str = "pays", wallet: str = "alipay") -> str:
+        return str(self.call("POST", "/v1/sandbox/code", {"wallet": wallet, "behaviour": behaviour})[1]["code"])
 
     def pay(
-        self, behaviour: str = "pays", amount: int = 1250, wait_s: float = 10, order: str = "", **more: Any
-    ) -> dict[str, Any]:
+        self, behaviour: str = "pays", amount: int = 1250, wait_s: float = 10, order: str = "", wallet: str = "alipay",
+        **more: Any,
+    ) -> dict[str, Any]:  # fmt: skip
         body = {"amount": amount, "merchant_order_no": order or f"T-{os.urandom(6).hex()}", "till": self.state["till"],
-                "method": {"type": "pay_by_code", "code": self.code(behaviour)}, "wait_s": wait_s, **more}  # fmt: skip
+                "method": {"type": "pay_by_code", "code": self.code(behaviour, wallet)}, "wait_s": wait_s, **more}  # fmt: skip
         status, told = self.call("POST", "/v1/payments", body)
         assert status in (201, 202), told
         return dict(told)
@@ -122,11 +123,11 @@ class System:
     def calm(self) -> None:
         self.call("DELETE", "/v1/sandbox/faults")
 
-    def books(self, within_s: float = 30) -> dict[str, Any]:
+    def books(self, channel: str = "alipay", within_s: float = 30) -> dict[str, Any]:
         """The channel's own truth; a sandbox that is being started again is waited for."""
         end = time.monotonic() + within_s
         while True:
-            status, told = self.call("GET", "/v1/sandbox/books")
+            status, told = self.call("GET", f"/v1/sandbox/books?channel={channel}")
             if status == 200:
                 return dict(told)
             assert time.monotonic() < end, told

@@ -7,12 +7,13 @@ made in time, TLS was not agreed, no place in the pool, a request that is no HTT
 import asyncio
 import socket
 import ssl
+import tempfile
 from collections import defaultdict
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from daozhang.core.faults import MaybeArrived, NoAnswer, NotSent
-from daozhang.core.ports import Clock, Exchange, HttpRequest
+from daozhang.core.ports import ClientIdentity, Clock, Exchange, HttpRequest
 from daozhang.ports.link import MOST_BYTES, Link, Reply
 
 __all__ = ["MOST_BYTES", "HttpNet"]
@@ -22,11 +23,12 @@ _NOT_IN_A_LINE = frozenset("\r\n\0")
 
 
 class Place(NamedTuple):
-    """Where a connection goes to; connections to one place are interchangeable."""
+    """Where a connection goes to, and as whom; connections to one place are interchangeable."""
 
     host: str
     port: int
     tls: bool
+    identity: ClientIdentity | None = None
 
 
 class HttpNet:
@@ -37,7 +39,7 @@ class HttpNet:
         self._room = asyncio.Semaphore(connections)
         self._idle: dict[Place, list[Link]] = defaultdict(list)
         self._open: set[Link] = set()
-        self._tls: ssl.SSLContext | None = None
+        self._tls: dict[ClientIdentity | None, ssl.SSLContext] = {}
 
     async def close(self) -> None:
         for link in list(self._open):
@@ -114,7 +116,7 @@ class HttpNet:
             try:
                 _, link = await loop.create_connection(
                     lambda: Link(self._forget), str(address[0]), place.port, family=family, proto=proto,
-                    ssl=self._context() if place.tls else None, server_hostname=place.host if place.tls else None,
+                    ssl=self._context(place.identity) if place.tls else None, server_hostname=place.host if place.tls else None,
                 )  # fmt: skip
             except (ssl.SSLError, ssl.CertificateError):
                 raise
@@ -126,13 +128,24 @@ class HttpNet:
             return link
         raise broken or OSError("the name has no address")
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
+    def _context(self, identity: ClientIdentity | None) -> ssl.SSLContext:
+        """Made once for each account that a channel asks for its certificate, and once for all others."""
+        if identity not in self._tls:
+            self._tls[identity] = _identified(identity) if identity is not None else ssl.create_default_context()
+        return self._tls[identity]
 
     def _forget(self, link: Link) -> None:
         self._open.discard(link)
+
+
+def _identified(identity: ClientIdentity) -> ssl.SSLContext:
+    """The library reads a key only from a file: one that nobody else can open, gone as soon as it is read."""
+    context = ssl.create_default_context(cadata=identity.authority or None)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(f"{identity.key.strip()}\n{identity.certificate.strip()}\n")
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
 
 
 def _head(request: HttpRequest) -> tuple[Place, bytes]:
@@ -140,6 +153,8 @@ def _head(request: HttpRequest) -> tuple[Place, bytes]:
     scheme, _, rest = request.url.partition("://")
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     place = _place(scheme, rest[:cut])
+    if request.identity is not None:
+        place = place._replace(identity=request.identity)
     target = rest[cut:] if rest[cut : cut + 1] == "/" else f"/{rest[cut:]}"
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {rest[:cut]}", *(f"{n}: {v}" for n, v in request.headers)]
     if request.body or request.method in ("POST", "PUT", "PATCH"):

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from daozhang.channels.plug import Question
+from daozhang.channels.plug import BadNotify, Question
 from daozhang.channels.wechatpay import v2, v3
 from daozhang.channels.wechatpay.account import Account, WrongDoor, open_account
-from daozhang.channels.wechatpay.callback import BadNotify, hear, judge, thanks, unseal
+from daozhang.channels.wechatpay.callback import hear, judge, thanks, unseal
 from daozhang.core.evidence import Finding
 from daozhang.core.ports import Exchange, HttpRequest
 
