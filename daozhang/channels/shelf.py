@@ -31,6 +31,11 @@ class Channel:
         """The package or module with the channel's other side: ``PORT``, ``new_keys``, ``make``."""
         return self._module("twin")
 
+    @property
+    def bill(self) -> Any:
+        """The module with the channel's reader of bills: ``read``; of channels that have one."""
+        return self._module("bill")
+
     @cached_property
     def manners(self) -> Manners:
         return Manners.of(self.manifest["manners"])

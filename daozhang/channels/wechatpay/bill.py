@@ -14,7 +14,6 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 from daozhang.core.bill import BadBill, BillKind, BillLine, Poison
-from daozhang.core.must import must
 
 MOST_LINE = 64 * 1024  # letters of one line; no line of these files is near it
 _MOST_AT_ONCE = 1 << 18
@@ -122,14 +121,14 @@ def _values(line: str) -> list[str] | None:
 
 
 class _Sum:
-    """What the lines add up to, and whether any of them could not be read."""
+    """What the lines add up to (money in hundred-thousandths of a yuan), and how many of them could not be read."""
 
     def __init__(self) -> None:
         self.count, self.poison = 0, 0
-        self.fen: dict[str, int] = {}
+        self.sums: dict[str, int] = {}
 
-    def add(self, name: str, fen: int) -> None:
-        self.fen[name] = self.fen.get(name, 0) + fen
+    def add(self, name: str, value: int) -> None:
+        self.sums[name] = self.sums.get(name, 0) + value
 
 
 class _Bad(ValueError):
@@ -170,11 +169,12 @@ class Columns(NamedTuple):
         if kind is None:
             raise _Bad("a state that nobody has documented")
         paid, back = _fen(fields, "订单金额", "应结订单金额", "总金额"), _fen(fields, "申请退款金额", "退款金额")
-        fee = _fee(fields.get("手续费", "0"))
+        fee = _parts(fields.get("手续费") or "0", "手续费")
         made = BillLine(
             at, kind, _number(fields, "商户订单号"), _number(fields, "微信订单号"),
             _number(fields, "商户退款单号") if kind is BillKind.REFUND else "",
-            paid if kind is BillKind.PAY else back, fee, _moment(fields["交易时间"]),
+            paid if kind is BillKind.PAY else back, _rounded(fee),
+            _moment(fields.get("退款申请时间") or fields["交易时间"]),
             fields.get("付款银行", "")[:32], fields.get("退款状态") or state,
         )  # fmt: skip
         if made.amount_fen <= 0:
@@ -182,7 +182,8 @@ class Columns(NamedTuple):
         for name, column in (("应结订单总金额", "应结订单金额"), ("退款总金额", "退款金额"), ("订单总金额", "订单金额"),
                              ("申请退款总金额", "申请退款金额")):  # fmt: skip
             if column in fields:
-                total.add(name, _fen(fields, column))
+                total.add(name, _fen(fields, column) * 1000)
+        total.add("手续费总金额", fee)
         return made
 
     def _flow(self, at: int, fields: dict[str, str], total: _Sum) -> BillLine:
@@ -191,7 +192,7 @@ class Columns(NamedTuple):
             raise _Bad("neither income nor expense")
         kind = _FLOW_KINDS.get(fields["业务类型"], BillKind.OTHER)
         proof, business = _number(fields, "业务凭证号"), _number(fields, "微信支付业务单号")
-        total.add(f"{way}金额", amount)
+        total.add(f"{way}金额", amount * 1000)
         total.add(f"{way}笔数", 1)
         refund = kind is BillKind.REFUND
         return BillLine(at, kind, "" if refund else proof, business, proof if refund else "", amount, 0,
@@ -209,13 +210,13 @@ class Columns(NamedTuple):
         if told.get(self.totals, "").strip() != str(total.count):
             raise BadBill(f"the totals count {told.get(self.totals, '')[:12]} lines, the file has {total.count}", number)
         for name, value in told.items():
-            if name not in total.fen or total.poison:
+            if name not in total.sums or total.poison:
                 continue
             try:
-                fen = int(value) if name.endswith("笔数") else _whole_fen(value)
+                sum_told = int(value) if name.endswith("笔数") else _parts(value.strip(), name)
             except ValueError:
                 raise BadBill(f"the total {name} cannot be read", number) from None
-            if fen != total.fen[name]:
+            if sum_told != total.sums[name]:
                 raise BadBill(f"the lines do not add up to {name}", number)
         if next(rows, None) is not None:
             raise BadBill("something follows the totals", number + 1)
@@ -244,35 +245,27 @@ def _number(fields: dict[str, str], name: str) -> str:
 
 
 def _fen(fields: dict[str, str], *names: str) -> int:
-    """The first of the columns that the file has. Never negative in these files."""
-    found = next((fields[name] for name in names if name in fields), "0.00")
-    try:
-        fen = _whole_fen(found)
-    except ValueError:
-        raise _Bad(f"{names[0]} is no amount in yuan") from None
-    if fen < 0:
-        raise _Bad(f"{names[0]} is below zero")
-    return fen
+    """The first of the columns that the file has, in whole fen. Never negative in these files."""
+    name = next((name for name in names if name in fields), "")
+    parts = _parts(fields[name], name) if name else 0
+    if parts < 0 or parts % 1000:
+        raise _Bad(f"{name} is below zero or no whole fen")
+    return parts // 1000
 
 
-def _whole_fen(text: str) -> int:
-    """Yuan as whole fen, exactly. Raises ValueError for anything else."""
-    found = _YUAN.fullmatch(text.strip())
-    if found is None or set((found[3] or "")[2:]) - {"0"}:
-        raise ValueError("no amount in yuan")
-    fen = int(found[2]) * 100 + int((found[3] or "0").ljust(2, "0")[:2])
-    must(fen >= 0, "digits have no sign")
-    return -fen if found[1] else fen
-
-
-def _fee(text: str) -> int:
-    """Five decimals of a yuan, rounded half away from zero to whole fen."""
+def _parts(text: str, name: str) -> int:
+    """Yuan with at most five decimals as hundred-thousandths, exactly."""
     found = _YUAN.fullmatch(text)
     if found is None:
-        raise _Bad("手续费 is no amount in yuan")
+        raise _Bad(f"{name} is no amount in yuan")
     parts = int(found[2]) * 100_000 + int((found[3] or "0").ljust(5, "0"))
-    fen = (parts + 500) // 1000
-    return -fen if found[1] else fen
+    return -parts if found[1] else parts
+
+
+def _rounded(parts: int) -> int:
+    """To whole fen, half away from zero: the channel charges fees in fractions of a fen, our books know none."""
+    fen = (abs(parts) + 500) // 1000
+    return -fen if parts < 0 else fen
 
 
 def _moment(text: str) -> int:

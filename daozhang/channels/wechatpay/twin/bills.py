@@ -72,6 +72,8 @@ def trade_bill(found: list[Line], kind: str, appid: str, mchid: str) -> bytes:
     if not wanted:
         raise Failed("no_bill")
     names = [name for name in _ALL if kind != "SUCCESS" or name not in _REFUND_ONLY]
+    if kind == "REFUND":
+        names[14:14] = ["退款申请时间", "退款成功时间"]
     rows = [[_values(line, appid, mchid)[name] for name in names] for line in wanted]
     totals = _SUCCESS_TOTALS if kind == "SUCCESS" else _TOTALS
     return _file(",".join(names), rows, ",".join(totals), [_sums(wanted)[name] for name in totals])
@@ -93,7 +95,8 @@ def _values(line: Line, appid: str, mchid: str) -> dict[str, str]:
         "退款金额": yuan(amount), "充值券退款金额": "0.00", "退款类型": "ORIGINAL" if refund is not None else "",
         "退款状态": status, "商品名称": order.description, "商户数据包": order.attach, "手续费": _fee(line.fee),
         "费率": f"{RATE // 100}.{RATE % 100:02d}%", "订单金额": yuan(order.amount_fen) if paid else "0.00",
-        "申请退款金额": yuan(amount), "费率备注": "",
+        "申请退款金额": yuan(amount), "费率备注": "", "退款申请时间": f"{beijing(line.at_ms):%Y-%m-%d %H:%M:%S}",
+        "退款成功时间": f"{beijing(refund.done_ms):%Y-%m-%d %H:%M:%S}" if refund is not None and refund.done_ms else "",
     }  # fmt: skip
 
 
