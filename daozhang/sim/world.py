@@ -68,9 +68,12 @@ class SimTasks:
 
 
 class SimNet:
-    """The Net port: calls reach the twins after a small delay, and suffer what the twin says about the wire."""
+    """The Net port: calls reach the twins after a small delay, and suffer what the twin says about the wire.
 
-    def __init__(self, twins: dict[str, Twin], clock: VirtualClock, latency_ms: int = 20) -> None:
+    ``twins`` by their port of ``localhost``.
+    """
+
+    def __init__(self, twins: dict[int, Twin], clock: VirtualClock, latency_ms: int = 20) -> None:
         self._twins, self._clock, self._latency_ms = twins, clock, latency_ms
         self.down = False
 
@@ -81,7 +84,7 @@ class SimNet:
         trail: dict[str, Any] = {"connected": 0.1, "sent_headers": 0.2, "sent_body": 0.3}
         await self._clock.sleep_until(began + self._latency_ms)
         parts = urlsplit(request.url)
-        twin = self._twins[str(parts.hostname)]
+        twin = self._twins[parts.port or 0]
         said = twin.handle(Heard(request.method, request.url, request.headers, request.body, self._clock.now_ms()))
         return await self._back(said, began, request.deadline_ms, trail)
 
@@ -114,7 +117,8 @@ class World:
         shelf = Shelf.look()
         for channel in shelf:
             self.twins[channel.name] = channel.twin.make_simulated("world", SeededRand(self.seed + 1).bytes)
-        self.net = SimNet(self.twins, self.clock)
+        self.ports = {channel.name: int(channel.twin.PORT) for channel in shelf}
+        self.net = SimNet({self.ports[name]: twin for name, twin in self.twins.items()}, self.clock)
         waiters = Waiters(self.clock)
         self.house = House(
             self.store,
@@ -146,7 +150,7 @@ class World:
         await self.store.add_till(Till(self.till, m.bucket, m.id, self.shop, "1", START_MS))
         for name, twin in self.twins.items():
             settings, secrets = twin.simulated_account("world")
-            settings["gateway"] = "http://localhost/gateway.do"
+            settings["gateway"] = f"http://localhost:{self.ports[name]}/gateway.do"
             row = AccountRow(
                 f"acc_{ulid(START_MS, self.rand.bytes(9), m.bucket)}",
                 m.bucket,
@@ -158,7 +162,6 @@ class World:
                 secrets,
             )
             await self.store.add_account(row, b"")
-        self.net._twins = {"localhost": next(iter(self.twins.values()))}
         self.tasks.spawn(self.janitor.run(), "janitor")
         self.tasks.spawn(self._notifies(), "notifies")
 
@@ -167,28 +170,28 @@ class World:
         while True:
             for name, twin in self.twins.items():
                 for push in twin.tick(self.clock.now_ms()):
-                    headers = dict(push.headers)
-                    status, _, body = await heard.notify(
-                        self.house, name, headers.get("Content-Type", ""), "", push.body
-                    )
+                    headers = {key.lower(): value for key, value in push.headers}
+                    account, kind = push.url.rpartition("/")[2], headers.get("content-type", "")
+                    status, _, body = await heard.notify(self.house, name, kind, "", push.body, headers, account)
                     twin.pushed(push.push_id, status, body, self.clock.now_ms())
             await self.clock.sleep_until(self.clock.now_ms() + 100)
 
     def order(
-        self, amount_fen: int = 1250, code: str | None = None, method: Method = Method.PAY_BY_CODE, sale: str = ""
-    ) -> Order:
+        self, amount_fen: int = 1250, code: str | None = None, method: Method = Method.PAY_BY_CODE, sale: str = "",
+        channel: str | None = None,
+    ) -> Order:  # fmt: skip
         self.numbers += 1
         number = sale or f"S-{self.numbers}"
         key = Key(f"key-{self.numbers}", f"{self.numbers:064d}")
         return Order(
-            self.merchant, self.shop, self.till, number, amount_fen, "CNY", method, code, "s", {}, False, key, None
+            self.merchant, self.shop, self.till, number, amount_fen, "CNY", method, code, "s", {}, False, key, channel
         )
 
     async def pay(
-        self, behaviour: str = "pays", amount_fen: int = 1250, wait_ms: int = 5_000, sale: str = ""
+        self, behaviour: str = "pays", amount_fen: int = 1250, wait_ms: int = 5_000, sale: str = "", wallet: str = ""
     ) -> Payment:
-        """A payer with a habit shows a code, and the shop scans it."""
-        twin = next(iter(self.twins.values()))
+        """A payer with a habit shows a code (of the first wallet, when none is named), and the shop scans it."""
+        twin = self.twins[wallet or next(iter(self.twins))]
         code = twin.code(behaviour, self.clock.now_ms())["code"]
         return await take(self.house, self.order(amount_fen, code, sale=sale), wait_ms)
 
@@ -200,8 +203,8 @@ class World:
                 return payment or _gone(payment_id)
             await self.clock.sleep_until(self.clock.now_ms() + 200)
 
-    def books(self) -> dict[str, Any]:
-        return next(iter(self.twins.values())).books()
+    def books(self, channel: str = "") -> dict[str, Any]:
+        return self.twins[channel or next(iter(self.twins))].books()
 
 
 def _gone(payment_id: str) -> Payment:

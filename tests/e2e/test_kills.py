@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from daozhang.channels.shelf import Shelf
 from tests.conftest import System
 
 JUDGE = Path(__file__).parents[1] / "judge.py"
+WALLETS = [channel.name for channel in Shelf.look()]
 VICTIMS = ("serve", "work", "sandbox", "postgres")
 
 
@@ -31,7 +33,7 @@ def keep_paying(system: System, seed: int, stop: threading.Event, acknowledged: 
                 if body is None:
                     behaviour = draw.choice(["pays", "pays", "pays", "types_password", "no_balance"])
                     body = {"amount": draw.randrange(1, 50_000), "merchant_order_no": order, "till": system.state["till"],
-                            "method": {"type": "pay_by_code", "code": system.code(behaviour)}, "wait_s": 3}  # fmt: skip
+                            "method": {"type": "pay_by_code", "code": system.code(behaviour, draw.choice(WALLETS))}, "wait_s": 3}  # fmt: skip
                 status, told = system.call("POST", "/v1/payments", body, headers={"Idempotency-Key": key}, timeout=12)
             except (OSError, KeyError, TypeError, ValueError):
                 time.sleep(0.2)
@@ -79,7 +81,8 @@ def until_settled(system: System, acknowledged: set[str], within_s: float = 200)
         if not left:
             break
         time.sleep(1)
-    books = system.books()
+    every = [system.books(wallet) for wallet in WALLETS]
+    books = {part: [row for one in every for row in one[part]] for part in ("orders", "requests")}
     books["acknowledged"] = sorted(acknowledged)
     file = system.data.parent / "books.json"
     file.write_text(json.dumps(books))
@@ -88,7 +91,9 @@ def until_settled(system: System, acknowledged: set[str], within_s: float = 200)
                           capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stdout
     balances = system.call("GET", "/v1/balances")[1]["balances"]
-    assert sum(balances.values()) == 0 and balances.get("suspense", 0) == 0 and balances.get("in_doubt:alipay", 0) == 0
+    assert sum(balances.values()) == 0 and balances.get("suspense", 0) == 0
+    assert all(balances.get(f"in_doubt:{wallet}", 0) == 0 for wallet in WALLETS)
+    assert all(one["orders"] for one in every)
     assert len(acknowledged) > 20
     return f"{len(acknowledged)} acknowledged; {done.stdout.strip()}"
 
@@ -107,8 +112,8 @@ def test_three_hundred_kills_under_load_lose_nothing(own_system: System) -> None
 
 def test_everything_killed_at_once_and_started_again(own_system: System) -> None:
     """As after a power cut of the processes: a second start finds everything."""
-    before = [own_system.pay()["id"] for _ in range(5)]
-    hanging = own_system.pay("hesitates", wait_s=0)
+    before = [own_system.pay(wallet=wallet)["id"] for wallet in WALLETS for _ in range(3)]
+    hanging = [own_system.pay("hesitates", wait_s=0, wallet=wallet)["id"] for wallet in WALLETS]
     pids = own_system.state["pids"]
     everybody = [pids["up"], pids["postgres"], pids["sandbox"], *pids["serve"], *pids["work"]]
     for pid in everybody:
@@ -118,5 +123,7 @@ def test_everything_killed_at_once_and_started_again(own_system: System) -> None
     own_system.start()
     for ident in before:
         assert own_system.call("GET", f"/v1/payments/{ident}")[1]["verdict"] == "paid"
-    assert own_system.until_decided(hanging["id"])["verdict"] == "not_paid"
-    assert own_system.pay()["verdict"] == "paid"
+    for ident in hanging:
+        assert own_system.until_decided(ident)["verdict"] == "not_paid"
+    for wallet in WALLETS:
+        assert own_system.pay(wallet=wallet)["verdict"] == "paid"
