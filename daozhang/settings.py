@@ -32,8 +32,8 @@ class Settings:
 
     # Where everything of this installation lies: the database, keys, the state file. One running system per folder.
     data: Path = field(default_factory=_default_data)
-    # All ports derive from it: N platform, N+1 Alipay twin, N+2 WeChat Pay twin (N+9 in TLS), N+7
-    # sandbox control (the contract for programs). Each twin says its own place.
+    # All ports derive from it: N platform, N+1 Alipay twin, N+2 WeChat Pay twin (N+9 in TLS), N+6 and N+8 devices,
+    # N+7 sandbox control (the contract for programs). Each twin says its own place.
     base_port: int = 7800
     # The address the doors listen on. Anything but loopback belongs behind TLS.
     host: str = "127.0.0.1"
@@ -52,6 +52,11 @@ class Settings:
     # Where channels reach our notify doors, without a slash at the end. Empty: this machine's own address. none: they
     # cannot reach us at all, and are not asked to send notifies; queries find everything, a little later.
     notify_base: str = ""
+    # The device gateway runs beside the platform: N+6 MQTT and WebSocket in clear (loopback only), N+8 with TLS.
+    gateway: bool = True
+    # The gateway's certificate chain and key (PEM files). Empty: one of our own authority, in DATA/gateway.
+    gateway_certificate: str = ""
+    gateway_key: str = ""
     # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
     master_key_file: str = ""
     # Requests a second of one API key, in each serving process.
@@ -72,6 +77,14 @@ class Settings:
     @property
     def control_port(self) -> int:
         return self.base_port + 7
+
+    @property
+    def mqtt_port(self) -> int:
+        return self.base_port + 6
+
+    @property
+    def mqtts_port(self) -> int:
+        return self.base_port + 8
 
     @property
     def notify_url(self) -> str:

@@ -21,7 +21,7 @@ def free_base_port() -> int:
     """Ten ports in a row that nobody holds at this moment."""
     for base in range(24_000 + os.getpid() % 4000 // 10 * 10, 32_000, 10):
         taken = False
-        for port in (base, base + 1, base + 2, base + 7, base + 9):
+        for port in (base, base + 1, base + 2, base + 6, base + 7, base + 8, base + 9):
             with socket.socket() as probe:
                 taken = taken or probe.connect_ex(("127.0.0.1", port)) == 0
         if not taken:

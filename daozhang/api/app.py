@@ -1,7 +1,7 @@
 """All doors of the platform in one application."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import daozhang
 from daozhang.api import docs
 from daozhang.api.auth import Guard
+from daozhang.api.devices import DeviceDoors
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
 from daozhang.api.limits import Gate, Limits
@@ -36,7 +37,8 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
     others = Others(house, building.sandbox, building.metrics)
     rooms = (
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
-        building.webhooks, RequestLogDoors(building.request_log), others,
+        building.webhooks, RequestLogDoors(building.request_log),
+        DeviceDoors(house, guard, house.fleet, building.seal, building.gateway), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 
@@ -58,7 +60,8 @@ class Front:
 
 @dataclass(frozen=True)
 class Building:
-    """What the doors need beside the house. ``sandbox`` is the line to the control door, or None."""
+    """What the doors need beside the house. ``sandbox`` is the line to the control door, or None; ``gateway`` is where
+    devices are told to connect."""
 
     seal: Any
     webhooks: Webhooks
@@ -68,6 +71,7 @@ class Building:
     rate_per_s: int = 2_000
     most_lag_ms: int = 400
     most_under_way: int = 2_000
+    gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
 def build_app(house: House, building: Building) -> ASGIApp:

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from daozhang.api.auth import Guard
+from daozhang.api.devices import announcement_picture
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, _encode, answer
 from daozhang.api.shapes import GoodsAnswer, Lookup, NewPayment, PayByCode, Told, Wish
@@ -131,6 +132,12 @@ class Payments:
             told.pop("evidence", None)
         return told
 
+    async def _with_speakers(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What the shop's speakers were told of it: read where one payment is looked at, not where many are listed."""
+        rows = await self._house.fleet.announcements_of(told["id"]) if self._house.fleet is not None else ()
+        told["announcements"] = [announcement_picture(row) for row in rows]
+        return told
+
     async def _tell_of(
         self, payment: Payment, headers: dict[str, str] | None = None, *, fresh: bool = False
     ) -> Response:
@@ -177,9 +184,8 @@ class Payments:
 
     async def get(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))
-        return answer(
-            await self.picture(payment, "evidence" in asked.query("expand[]") or "evidence" in asked.query("expand"))
-        )
+        whole = "evidence" in asked.query("expand[]") or "evidence" in asked.query("expand")
+        return answer(await self._with_speakers(await self.picture(payment, whole)))
 
     async def evidence(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))
@@ -187,7 +193,8 @@ class Payments:
         return answer({"data": [tell.evidence_picture(line) for line in lines], "has_more": False})
 
     async def trace(self, asked: Asked) -> Response:
-        return answer(await self.picture(await self._mine(asked, asked.path("id")), whole=True))
+        payment = await self._mine(asked, asked.path("id"))
+        return answer(await self._with_speakers(await self.picture(payment, whole=True)))
 
     async def stream(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))

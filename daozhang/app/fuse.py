@@ -60,6 +60,7 @@ async def build(settings: Settings, who: str) -> Built:
         notify_base=settings.notify_url,
         who=who,
         witness=witness,
+        fleet=store,
     )
     return Built(house, store, seal, tasks, witness, [store.close, net.close])
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 from daozhang import settings as manual
 from daozhang.api.app import Building, build_app
@@ -10,6 +11,7 @@ from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
 from daozhang.app.fuse import build
 from daozhang.app.sandbox_link import SandboxLink
+from daozhang.gateway.certificate import authority
 from daozhang.ports.outward import system_resolver
 
 
@@ -19,8 +21,9 @@ async def run(settings: manual.Settings) -> None:
     sandbox = SandboxLink(settings) if settings.sandbox else None
     webhooks = Webhooks(built.house, built.store, settings.sandbox, system_resolver)
     building = Building(
-        built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s, settings.most_lag_ms, settings.most_under_way
-    )
+        built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s, settings.most_lag_ms, settings.most_under_way,
+        gateway_of(settings),
+    )  # fmt: skip
     app = build_app(built.house, building)
     try:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
@@ -29,6 +32,20 @@ async def run(settings: manual.Settings) -> None:
         if sandbox is not None:
             await sandbox.close()
         await built.close()
+
+
+def gateway_of(settings: manual.Settings) -> dict[str, Any]:
+    """Where devices find their gateway: in clear on this machine, with TLS from anywhere."""
+    outside = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
+    return {
+        "host": "127.0.0.1",
+        "port": settings.mqtt_port,
+        "tls_host": outside,
+        "tls_port": settings.mqtts_port,
+        "ws_url": f"ws://127.0.0.1:{settings.mqtt_port}/mqtt",
+        "wss_url": f"wss://{outside}:{settings.mqtts_port}/mqtt",
+        "ca_file": "" if settings.gateway_certificate else str(authority(settings.data / "gateway")),
+    }
 
 
 def main() -> int:

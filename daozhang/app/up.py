@@ -69,8 +69,9 @@ class Supervisor:
         settings = self._settings
         earlier = state.read(settings.data) or {}
         _end_left_overs(earlier.get("pids", {}))
-        sandbox = (*twins.ports(settings.base_port), settings.control_port) if settings.sandbox else ()
-        for port in (settings.base_port, *sandbox):
+        devices = (settings.mqtt_port, settings.mqtts_port) if settings.gateway else ()
+        yard = (*twins.ports(settings.base_port), settings.control_port) if settings.sandbox else ()
+        for port in (settings.base_port, *yard, *devices):
             await _free(port)
         if not self._dsn:
             self._postgres = Embedded(settings.data / "pg")
@@ -84,6 +85,8 @@ class Supervisor:
             self._demo = await self._ensure_demo(earlier)
         for at in range(settings.work_processes):
             await self._start(f"work{at + 1}", "daozhang.app.work", [])
+        if settings.gateway:
+            await self._start("gateway", "daozhang.app.gateway", [])
         for at in range(settings.serve_processes):
             await self._start(f"serve{at + 1}", "daozhang.app.serve", [])
         for child in self._children:
@@ -111,6 +114,9 @@ class Supervisor:
             "MOST_LAG_MS": str(settings.most_lag_ms),
             "MOST_UNDER_WAY": str(settings.most_under_way),
             "OTEL_ENDPOINT": settings.otel_endpoint,
+            "GATEWAY": str(settings.gateway),
+            "GATEWAY_CERTIFICATE": settings.gateway_certificate,
+            "GATEWAY_KEY": settings.gateway_key,
             "MASTER_KEY_FILE": settings.master_key_file,
             "LOG_LEVEL": settings.log_level,
         }
@@ -154,11 +160,16 @@ class Supervisor:
                 "serve": [pid for name, pid in pids.items() if name.startswith("serve")],
                 "work": [pid for name, pid in pids.items() if name.startswith("work")],
                 "sandbox": pids.get("sandbox"),
+                "gateway": pids.get("gateway"),
             },
         }
         if settings.sandbox:
             told["urls"] |= twins.urls(settings.base_port)
             told["urls"]["sandbox"] = f"http://127.0.0.1:{settings.control_port}"
+        if settings.gateway:
+            told["urls"]["mqtt"] = f"mqtt://127.0.0.1:{settings.mqtt_port}"
+            told["urls"]["mqtts"] = f"mqtts://{settings.host}:{settings.mqtts_port}"
+            told["urls"]["mqtt_ws"] = f"ws://127.0.0.1:{settings.mqtt_port}/mqtt"
         if self._demo is not None:
             told |= {name: getattr(self._demo, name) for name in ("api_key", "merchant", "store", "till")}
         state.write(settings.data, told)
@@ -193,7 +204,7 @@ async def _free(port: int) -> None:
 def _end_left_overs(pids: dict[str, Any]) -> None:
     """Processes of a supervisor that was killed: they end by themselves, and are ended here when they did not."""
     numbers = [pid for name in ("serve", "work") for pid in pids.get(name) or []]
-    numbers += [pids.get("sandbox") or 0]
+    numbers += [pids.get("sandbox") or 0, pids.get("gateway") or 0]
     for pid in numbers:
         with contextlib.suppress(OSError, ValueError):
             if pid and b"daozhang." in Path(f"/proc/{pid}/cmdline").read_bytes():

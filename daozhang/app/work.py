@@ -9,27 +9,33 @@ from daozhang.app import logs
 from daozhang.app.fuse import build
 from daozhang.flow.janitor import Janitor
 from daozhang.flow.webhooks import Pump
+from daozhang.gateway.crier import Crier
 from daozhang.ports.outward import Outward
 
 
 async def run(settings: manual.Settings) -> None:
-    """Tend due timers until SIGTERM."""
+    """Tend due timers, and tell the shops, until SIGTERM."""
     built = await build(settings, "work")
     janitor = Janitor(built.house)
     outward = Outward(built.house.clock, private_allowed=settings.sandbox)
     pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc)
+    crier = Crier(built.house, built.store)
+    ear = await built.store.hear("dz_payment", crier.woken)
 
     def stop() -> None:
         janitor.stop()
         pump.stop()
+        crier.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run())
+        await asyncio.gather(janitor.run(), pump.run(), crier.run())
     finally:
+        ear.cancel()
+        await asyncio.gather(ear, return_exceptions=True)
         await outward.close()
         await built.close()
 

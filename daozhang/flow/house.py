@@ -7,6 +7,7 @@ from daozhang.channels.shelf import Channel, Shelf
 from daozhang.core.directory import Directory, Reading
 from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
+from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
 from daozhang.core.payment import Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
@@ -42,6 +43,7 @@ class House:
     notify_base: str
     who: str = "serve"
     witness: Witness = field(default_factory=Silent)
+    fleet: Fleet | None = None  # devices, where there are some
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:

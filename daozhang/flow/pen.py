@@ -34,6 +34,7 @@ class Pen:
         self.stored = payment
         self._rate = fee_rate
         self._lines: list[Evidence] = []
+        self._more: list[Event] = []
 
     def note_answer(self, op: Op, finding: Finding) -> None:
         """Keep an answer for the next commit."""
@@ -45,6 +46,10 @@ class Pen:
 
     def note(self, line: Evidence) -> None:
         self._lines.append(line)
+
+    def also(self, event: Event) -> None:
+        """Tell the outbox of something besides the payment's own steps."""
+        self._more.append(event)
 
     async def commit(self, after: Payment, timer_ms: int, *, key: Key | None = None, wake: bool = True) -> Payment:
         """Make a snapshot durable over the stored version. Raises Conflict, SaleTaken, KeyUsed, Unavailable.
@@ -65,6 +70,7 @@ class Pen:
             # Due at once: the janitor gives it back, whatever happens to us.
             self.stored = await self.house.store.apply(self._change(surplus, self.house.clock.now_ms(), None, True))
         self._lines.clear()
+        self._more.clear()
         self.house.waiters.wake(self.stored.id)
         self.house.witness.moved(before, self.stored)
         return self.stored
@@ -94,7 +100,7 @@ class Pen:
             after,
             lines,
             tuple(of_payment(before.state, after)),
-            tuple(events_of(before, after, self.house.clock.now_ms())),
+            (*events_of(before, after, self.house.clock.now_ms()), *self._more),
             timer_ms,
             key,
             wake=wake,

@@ -18,8 +18,10 @@ from daozhang.core.payment import Payment
 from daozhang.core.ports import Change, Due, Key
 from daozhang.core.refund import Refund
 from daozhang.core.texts import kept
+from daozhang.store.announcing import PgAnnouncing
 from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
+from daozhang.store.fleet import PgFleet
 from daozhang.store.reading import PgReading
 from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
@@ -98,8 +100,8 @@ async def _nothing(_link: Any) -> None:
     """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
-class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog):
-    """Store, Directory, Reading and Endpoints. Open with `open`, end with `close`."""
+class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnouncing):
+    """Store, Directory, Reading, Endpoints and Fleet. Open with `open`, end with `close`."""
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:
         self._real_pool = pool

@@ -14,7 +14,8 @@ def test_status_has_the_promised_fields(system: System) -> None:
     told = json.loads(out)
     assert code == 0 and told["ready"] is True
     assert {"api", "alipay", "sandbox"} <= told["urls"].keys()
-    assert {"up", "postgres", "serve", "work", "sandbox"} == told["pids"].keys()
+    assert {"mqtt", "mqtts", "mqtt_ws"} <= told["urls"].keys()
+    assert {"up", "postgres", "serve", "work", "sandbox", "gateway"} == told["pids"].keys()
     assert isinstance(told["pids"]["serve"], list) and isinstance(told["pids"]["work"], list)
     assert told["merchant"].startswith("mer_") and told["store"].startswith("sto_") and told["till"].startswith("till_")
     assert (system.data / "state.json").stat().st_mode & 0o077 == 0

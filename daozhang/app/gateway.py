@@ -1,0 +1,74 @@
+"""The device door: ``python -m daozhang.app.gateway``; MQTT over TCP, TLS and WebSocket."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+
+from daozhang import settings as manual
+from daozhang.app import logs
+from daozhang.app.fuse import build
+from daozhang.gateway.certificate import context
+from daozhang.gateway.hub import Hub
+from daozhang.gateway.line import Line
+
+_SPARE_FILES = 200  # for the store, the logs and what is being accepted
+_BACKLOG = 4_096
+
+
+async def run(settings: manual.Settings) -> None:
+    """Listen until SIGTERM. In clear only on loopback, whatever address is set: devices outside come with TLS."""
+    built = await build(settings, "gateway")
+    name = f"{settings.host}:{settings.mqtts_port}"
+    hub = Hub(built.store, built.house.clock, built.tasks, name, most=_files() - _SPARE_FILES)
+    tls = context(settings.data / "gateway", settings.gateway_certificate, settings.gateway_key, settings.host,
+                  built.house.clock.now_ms())  # fmt: skip
+    await built.store.nobody_at(name, built.house.clock.now_ms())
+    ear = await built.store.hear("dz_device", hub.notified)
+    loop = asyncio.get_running_loop()
+    plain = await loop.create_server(lambda: Line(hub), "127.0.0.1", settings.mqtt_port, backlog=_BACKLOG)
+    secure = await loop.create_server(
+        lambda: Line(hub), settings.host, settings.mqtts_port, ssl=tls, ssl_handshake_timeout=5.0, backlog=_BACKLOG
+    )
+    sweeping = asyncio.create_task(_sweep(hub), name="sweep")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    print("ready", flush=True)
+    await stop.wait()
+    for door in (plain, secure):
+        door.close()
+    for task in (ear, sweeping):
+        task.cancel()
+    await hub.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(ear, sweeping, return_exceptions=True), 2)
+    await built.close()
+
+
+async def _sweep(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        hub.sweep()
+
+
+def _files() -> int:
+    """As many open files as we may have: each device is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def main() -> int:
+    settings = manual.load()
+    logs.set_up("gateway", settings.log_level)
+    import uvloop
+
+    uvloop.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A shelf: one file per device type. A new type is a new file here, and nothing else."""

@@ -1,0 +1,1 @@
+"""The device door: MQTT over TCP, TLS and WebSocket; acknowledgements become evidence."""

@@ -1,0 +1,124 @@
+"""What is inside a simulated speaker: it checks, remembers, speaks, answers. No sockets, no clock of its own."""
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from daozhang.core.texts import ms_of_rfc3339, rfc3339
+from daozhang.devices.announcing import verified
+
+FAULTS = frozenset({"mute", "drift", "loss", "battery", "old", "sim", "slow", "misbound"})
+_DRIFT_MS = 3 * 3_600_000
+_MOST_SEEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One sentence that came out of the box; ``late``: with the words for old news."""
+
+    announce_id: str
+    late: bool
+    text: str
+    at_ms: int
+
+
+@dataclass
+class Box:
+    """``flash`` survives a power cut; what it has spoken lately is remembered in memory only, as in cheap boxes."""
+
+    device: str
+    sign_key: str = ""
+    faults: frozenset[str] = frozenset()
+    volume: int = 80
+    config_n: int = 0
+    battery: int = 90
+    flash: dict[str, int] = field(default_factory=lambda: {"n": 0})
+    spoken: list[Spoken] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    _seen: "OrderedDict[str, bool]" = field(default_factory=OrderedDict)
+    _beats: int = 0
+
+    @property
+    def muted(self) -> bool:
+        return "mute" in self.faults or self.volume == 0
+
+    def clock(self, now_ms: int) -> int:
+        """The time as this box believes it."""
+        return now_ms + (_DRIFT_MS if "drift" in self.faults else 0)
+
+    def power_cut(self) -> None:
+        """Memory is gone."""
+        self._seen.clear()
+
+    def hears(self, kind: str, payload: bytes, now_ms: int) -> list[tuple[str, dict[str, Any]]]:
+        """A message from ``down``: what it publishes in answer, as (kind of ``up``, table)."""
+        table = verified(payload, self.sign_key) if self.sign_key else _plain(payload)
+        if table is None or table.get("device") != self.device:
+            return self._refuse("signature")
+        n = table.get("n", 0)
+        if not isinstance(n, int) or n <= self.flash["n"]:
+            return self._refuse("counter")
+        self.flash["n"] = n
+        if kind == "announce":
+            return [("ack", self._announce(table, now_ms))]
+        if kind == "cmd":
+            return [("ack", self._command(table))]
+        self._configure(table)
+        return [("heartbeat", self.heartbeat(now_ms))]
+
+    def _refuse(self, why: str) -> list[tuple[str, dict[str, Any]]]:
+        self.refused.append(why)
+        return [("evidence", {"refused": why})]
+
+    def _announce(self, table: dict[str, Any], now_ms: int) -> dict[str, Any]:
+        ident, late = str(table["announce_id"]), bool(table["late"])
+        answer = {"announce_id": ident, "late": late}
+        if ident in self._seen:
+            return {**answer, "late": self._seen[ident], "state": "played", "again": True}
+        if self.muted:
+            return {**answer, "state": "failed", "why": "muted"}
+        if not late and self.clock(now_ms) > ms_of_rfc3339(str(table["expires"])) and "drift" not in self.faults:
+            return {**answer, "state": "failed", "why": "too_old"}
+        self.spoken.append(Spoken(ident, late, str(table["text"]["zh"]), now_ms))
+        self._seen[ident] = late
+        while len(self._seen) > _MOST_SEEN:
+            self._seen.popitem(last=False)
+        return {**answer, "state": "played", "played_at": rfc3339(self.clock(now_ms))}
+
+    def _command(self, table: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        if table["command"] == "self_test":
+            result = {"speaker": "muted" if self.muted else "ok", "volume": self.volume, "battery": self.battery}
+        elif table["command"] == "upload_log":
+            result = {"lines": [f"spoke {one.announce_id} late={one.late}" for one in self.spoken[-5:]]}
+        return {"command_id": table["command_id"], "state": "done", "result": result}
+
+    def _configure(self, table: dict[str, Any]) -> None:
+        desired = table.get("desired") or {}
+        self.config_n = int(table.get("config_n") or 0)
+        self.volume = int(desired.get("volume", self.volume))
+
+    def heartbeat(self, now_ms: int) -> dict[str, Any]:
+        """What it says of itself every twenty seconds."""
+        self._beats += 1
+        if "battery" in self.faults:
+            self.battery = max(0, min(self.battery, 6) - 1)
+        told: dict[str, Any] = {
+            "n": self._beats, "battery": self.battery, "mains": "battery" not in self.faults, "signal_dbm": -71,
+            "network": "4g", "rtt_ms": 48, "loss": 0.3 if "loss" in self.faults else 0.0, "sim": "active",
+            "data_left_mb": 812, "software": "1.0.3" if "old" in self.faults else "1.4.0", "config_n": self.config_n,
+            "clock_ms": self.clock(now_ms), "speaker": "ok", "volume": 0 if "mute" in self.faults else self.volume,
+            "muted": self.muted,
+        }  # fmt: skip
+        if "sim" in self.faults:
+            told |= {"sim": "suspended", "data_left_mb": 0, "signal_dbm": -113}
+        return told
+
+
+def _plain(payload: bytes) -> dict[str, Any] | None:
+    try:
+        table = json.loads(payload)
+    except ValueError:
+        return None
+    return table if isinstance(table, dict) else None

@@ -1,0 +1,109 @@
+"""Many simulated devices at once, with faults by name; every happening is one line."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+from daozhang.ports.clock import RealClock
+from daozhang.sandbox.device.box import FAULTS, Box
+from daozhang.sandbox.device.radio import Malformed, Radio, Refused
+
+_SLOW_S = 4.0
+_LOSS = 0.3
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.3, 5.0
+Tell = Callable[[dict[str, Any]], None]
+
+
+class Device:
+    """One device: its box, its radio, its faults. ``told`` is the answer of the enrolment."""
+
+    def __init__(self, told: dict[str, Any], faults: frozenset[str], tell: Tell) -> None:
+        unknown = faults - FAULTS
+        if unknown:
+            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FAULTS))}")
+        self._clock = RealClock()
+        self._tell = tell
+        self._faults = faults
+        self._told = told
+        self.box = Box(told["device"], told.get("sign_key", ""), faults)
+        self.radio = Radio(told, self._heard)
+        self._dark = asyncio.Event()
+        self._spoken = 0
+
+    async def run(self) -> None:
+        """Connected whenever possible, for ever."""
+        pause = _FIRST_PAUSE_S
+        beating = asyncio.create_task(self._beat())
+        try:
+            while True:
+                await self._powered()
+                before = self.radio.connects
+                try:
+                    await self.radio.session()
+                except (OSError, Refused, Malformed, TimeoutError) as why:
+                    self._tell({"device": self.box.device, "event": "offline", "why": str(why) or type(why).__name__})
+                if "battery" in self._faults and self.box.battery == 0:
+                    self._tell({"device": self.box.device, "event": "dead"})
+                    return
+                pause = _FIRST_PAUSE_S if self.radio.connects > before else min(pause * 2, _MOST_PAUSE_S)
+                await asyncio.sleep(pause * (0.5 + random.random()))
+        finally:
+            beating.cancel()
+
+    async def cut_power(self, at_s: float, for_s: float) -> None:
+        await asyncio.sleep(at_s)
+        self._tell({"device": self.box.device, "event": "power cut", "for_s": for_s})
+        self._dark.set()
+        self.box.power_cut()
+        self.radio.cut()
+        await asyncio.sleep(for_s)
+        self._dark.clear()
+        self._tell({"device": self.box.device, "event": "power back"})
+
+    async def _powered(self) -> None:
+        while self._dark.is_set():
+            await asyncio.sleep(0.05)
+
+    async def _heard(self, kind: str, payload: bytes) -> bool:
+        if "loss" in self._faults and random.random() < _LOSS:
+            return False
+        if "slow" in self._faults:
+            await asyncio.sleep(_SLOW_S)
+        for topic, table in self.box.hears(kind, payload, self._clock.now_ms()):
+            self.radio.say(topic, table)
+        for one in self.box.spoken[self._spoken :]:
+            self._tell({"device": self.box.device, "event": "spoke", "announce_id": one.announce_id, "late": one.late,
+                        "text": one.text})  # fmt: skip
+        self._spoken = len(self.box.spoken)
+        return True
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            if not self._dark.is_set():
+                self.radio.say("heartbeat", self.box.heartbeat(self._clock.now_ms()))
+                if "misbound" in self._faults:
+                    other = self._told["topics"]["heartbeat"].replace(self._told["merchant"], "mer_of_somebody_else")
+                    self.radio.say(other, {"n": 0})
+                if "battery" in self._faults and self.box.battery == 0:
+                    self.radio.cut()
+            await asyncio.sleep(4.5 if self._faults else 19.5)
+
+
+async def simulate(held: list[dict[str, Any]], faults: frozenset[str], power_cut: str, for_s: float, tell: Tell) -> None:
+    """Run all devices; 0 seconds: until cancelled. Raises ValueError for faults and times that are none."""
+    cut = [float(part) for part in power_cut.split(":")] if power_cut else []
+    if cut and len(cut) != 2:
+        raise ValueError("--power-cut is SECOND:SECONDS")
+    devices = [Device(told, faults, tell) for told in held]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(device.run()) for device in devices]
+        tasks += [group.create_task(device.cut_power(*cut)) for device in devices] if cut else []
+        if for_s:
+            await asyncio.sleep(for_s)
+            for task in tasks:
+                task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        tell({"event": "end", "spoken": sum(len(device.box.spoken) for device in devices)})
