@@ -19,8 +19,7 @@ from daozhang.core.texts import rfc3339
 from daozhang.devices import numbers
 
 FRESH_MS = 60_000
-HEARD_WITHIN_MS = 3_000  # P7: then the next way to tell is tried
-SILENT_AFTER_MS = 2_500  # so that the next way has told within three seconds
+SILENT_AFTER_MS = 2_500  # then the next way to tell is tried, so that it has told within three seconds (P7)
 LEASE_MS = 10_000
 ONE_BY_ONE = 3  # late ones; more are caught up in one sentence
 _EIGHT_HOURS_S = 8 * 3600
@@ -41,7 +40,8 @@ _SAYS = {
 def is_late(one: Announcement, now_ms: int, connected_ms: int) -> bool:
     """Must it be said as late? ``connected_ms``: since when this connection stands; ``sends`` counts this one."""
     age = now_ms - one.at_ms
-    return one.sends > 1 or age > FRESH_MS or (connected_ms > one.at_ms and age > HEARD_WITHIN_MS)
+    missed = connected_ms > one.at_ms and age > SILENT_AFTER_MS
+    return one.sends > 1 or one.alarmed_ms > 0 or age > FRESH_MS or missed
 
 
 @dataclass(frozen=True, slots=True)

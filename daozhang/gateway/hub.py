@@ -20,7 +20,7 @@ log = logging.getLogger("daozhang.gateway")
 CONNECT_WITHIN_S = 5.0
 _MOST_STRANGERS = 4_096  # connections that have not yet said who they are
 _TRIES, _TRIES_S = 8, 30.0  # wrong secrets for one name from one place
-_CLONES, _CLONES_S = 3, 60.0  # take-overs of a living connection before two boxes are suspected
+_CLONES, _CLONES_S = 5, 60.0  # take-overs of a living connection before two boxes are suspected
 _MOST_REMEMBERED = 10_000
 
 

@@ -153,6 +153,7 @@ class PgFleet:
         return {row["device"]: _state_of(row) for row in rows}
 
     async def log_in(self, device: Device, gateway: str, now_ms: int, clean: bool) -> Login:
+        """Sessions are numbered from the seconds of the clock, so that they go on growing when this table is lost."""
         row = await self._row(
             "with old as (select session, online, gateway, kinds from device_state where bucket = $1 and device = $2),"
             " told as (insert into event (bucket, merchant, type, subject, at_ms, data)"
@@ -161,8 +162,9 @@ class PgFleet:
             " fact as (insert into device_fact (bucket, device, merchant, at_ms, kind, detail)"
             "   values ($1, $2, $5, $4, 'online', '{}')),"
             " new as (insert into device_state (bucket, device, session, online, gateway, online_ms, offline_ms, offline_why,"
-            "   heard_ms, kinds, reported) values ($1, $2, 1, true, $3, $4, 0, '', $4, '{}', '{}')"
-            "   on conflict (bucket, device) do update set session = device_state.session + 1, online = true,"
+            "   heard_ms, kinds, reported) values ($1, $2, $4::bigint / 1000, true, $3, $4, 0, '', $4, '{}', '{}')"
+            "   on conflict (bucket, device) do update set session = greatest(device_state.session + 1, $4::bigint / 1000),"
+            "   online = true,"
             "   gateway = $3, online_ms = $4, heard_ms = $4,"
             "   kinds = case when $6::boolean then '{}' else device_state.kinds end returning session, kinds)"
             " select new.session, new.kinds, coalesce(old.online, false) as was_online,"

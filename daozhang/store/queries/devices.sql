@@ -1,5 +1,7 @@
 -- Announcements from the outbox: each bucket from where its reader stopped, waiting for transactions that began
--- earlier and commit later. A line whose merchant has no speaker at that till makes nothing. How many lines were read.
+-- earlier and commit later. A line whose merchant has no speaker at that till makes nothing. Should announcements and
+-- places be lost, they are made again from the outbox, except those whose payment's story says that they were heard.
+-- How many lines were read.
 create or replace function dz_announce(p_buckets smallint[], p_now bigint, p_most integer) returns integer
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
@@ -42,6 +44,10 @@ begin
             join device d on d.bucket = b and d.till = l.data ->> 'till' and d.merchant = l.merchant
                 and d.speaks and d.standing = 'active' and d.enrolled_ms <= l.at_ms
             where l.at_ms > p_now - 86400000
+                and not exists (
+                    select 1 from evidence h
+                    where h.bucket = b and h.payment = l.subject and h.op = 'announce' and h.kind = 'told'
+                        and h.detail ->> 'announcement' = 'ann_' || md5(l.subject || ' ' || d.id || ' ' || k.kind))
             on conflict do nothing
             returning announcement.device
         )
