@@ -1,8 +1,61 @@
-"""Speakers: the sound of an announcement."""
+"""Speakers: the sound of an announcement, and what was said."""
+
+from pathlib import Path
 
 import click
+
+from daozhang.cli.link import Link
+from daozhang.cli.say import Oops, Talk, verb, yuan
+from daozhang.core.money import fen_of_yuan
+from daozhang.core.texts import ms_of_rfc3339
+from daozhang.devices import announcing
+from daozhang.devices.voice import PACK, RATE, NoClip, joined, wav
 
 
 @click.group()
 def speaker() -> None:
-    """云喇叭:试听 / speakers: sounds"""
+    """云喇叭:试听、播报记录 / speakers: sounds, what was said"""
+
+
+@speaker.command("wav")
+@click.option("--amount", required=True, help="金额,元 / amount in yuan")
+@click.option("--wallet", type=click.Choice(list(announcing.WALLETS)), default="alipay", help="钱包 / wallet")
+@click.option("--kind", type=click.Choice(["paid", "not_paid", "returned", "later"]), default="paid", help="结论 / verdict")
+@click.option("--late", "late_at", default="", help="补报:原时间,RFC 3339 / as late: the original time")
+@click.option("--voice", "voice_lang", type=click.Choice(["zh", "en"]), default=None, help="语音,默认同 --lang / voice, default --lang")
+@click.option("--pack", type=click.Path(path_type=Path), default=PACK, help="语音包目录 / folder of a voice pack")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="输出文件 / file to write")
+@verb
+def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_lang: str | None, pack: Path, out: Path) -> None:
+    """一条播报的声音文件 / an announcement as a sound file"""
+    lang = voice_lang or talk.lang
+    try:
+        fen = fen_of_yuan(amount)
+        at_ms = ms_of_rfc3339(late_at) if late_at else 0
+        if fen < 1:
+            raise ValueError("an amount is at least 0.01")
+    except ValueError as wrong:
+        raise Oops(f"金额或时间不对({wrong}):如 --amount 12.50", f"amount or time: {wrong}, such as --amount 12.50", code=2) from None
+    try:
+        samples = joined(announcing.words_of(kind, fen, wallet, at_ms, bool(late_at), lang), lang, pack)
+        out.write_bytes(wav(samples))
+    except NoClip as missing:
+        raise Oops(f"语音包不完整:{missing}", f"the voice pack is not whole: {missing}") from None
+    except OSError as why:
+        raise Oops(f"写不了 {out}:{why.strerror}", f"{out} cannot be written: {why.strerror}") from None
+    text = announcing.text_of(kind, fen, wallet, at_ms, bool(late_at))
+    seconds = round(len(samples) / RATE, 2)
+    talk.document({"file": str(out), "seconds": seconds, "text": text})
+    talk.show(f"{out}  {seconds} s  {text[lang]}")
+
+
+@speaker.command("log")
+@click.argument("device")
+@verb
+def log(talk: Talk, device: str) -> None:
+    """播报记录 / what a speaker was told"""
+    told = Link(talk.data).must("GET", f"/speakers/{device}/announcements?limit=100")
+    talk.document(told)
+    for one in told["data"]:
+        late = talk.pick(" 补报", " late") if one["late"] else ""
+        talk.show(f"{one['event_at'][:19]}  {yuan(one['amount'])}  {one['state']}{late}  {one['why'] or ''}  {one['payment']}")
