@@ -14,7 +14,7 @@ import wave
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from daozhang.devices.voice import CLIPS, PACK, RATE, wav  # noqa: E402
+from daozhang.devices.voice import CLIPS, PACK, RATE, wav
 
 VOICES = {"zh": ("cmn-latn-pinyin", "175"), "en": ("en-us", "165")}
 TAPS = 24

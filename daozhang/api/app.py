@@ -22,6 +22,7 @@ from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
 from daozhang.api.problem import Problem, respond
+from daozhang.api.receipts import ReceiptDoors
 from daozhang.api.refunds import Refunds
 from daozhang.api.request_log import RequestLogDoors, Scribe
 from daozhang.api.routes import Door, Porter, answer, language_of
@@ -38,7 +39,7 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
     rooms = (
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
-        DeviceDoors(house, guard, house.fleet, building.seal, building.gateway), others,
+        DeviceDoors(house, guard, house.fleet, building.seal, building.gateway), ReceiptDoors(house), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 

@@ -29,10 +29,7 @@ CLIPS: dict[str, dict[str, tuple[str, str]]] = {
         "payments": ("payments", "bi3"), "in_all": ("in_all", "he2 ji4"),
     },
     "en": {
-        **{word: (word, word) for word in (
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-            " eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion point"
-            " yuan received payments").split()},
+        **{word: (word, word) for word in ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "point", "yuan", "received", "payments"]},
         "alipay": ("alipay", "ally pay"), "wechatpay": ("wechatpay", "wee chat pay"), "unionpay": ("unionpay", "union pay"),
         "late": ("late", "late news"), "not_paid": ("not_paid", "not paid"), "returned": ("returned", "undone, the money goes back"),
         "later": ("later", "no result yet, do not charge again"), "in_all": ("in_all", "in all"),
