@@ -114,7 +114,7 @@ class Session:
     will: bytes | None = None
     _their_limit: int = 0
     _next_id: int = 0
-    _under_way: dict[int, str] = field(default_factory=dict)
+    _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     _aliases: dict[int, str] = field(default_factory=dict)
     _held: list[Packet] = field(default_factory=list)
     _connect: Connect | None = None
@@ -158,9 +158,9 @@ class Session:
             case Publish():
                 yield from self._publish(packet)
             case Acked(kind=Ack.PUBACK):
-                mark = self._under_way.pop(packet.packet_id, None)
-                if mark is not None:
-                    yield Delivered(mark, packet.reason)
+                found = self._under_way.pop(packet.packet_id, None)
+                if found is not None:
+                    yield Delivered(found[0], packet.reason)
             case Subscribe():
                 yield from self._subscribe(packet)
             case Unsubscribe():
@@ -289,8 +289,13 @@ class Session:
         """How many more messages may be under way."""
         return self.window - len(self._under_way) if self.stage is Stage.OPEN else 0
 
-    def tell(self, kind: str, payload: bytes, mark: str, expiry_s: int = 0) -> Iterator[Act]:
-        """Send a QoS 1 message; nothing when the device does not listen to it or can take no more."""
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest message left that the device has not acknowledged; None when there is none."""
+        return next(iter(self._under_way.values()))[1] if self._under_way else None
+
+    def tell(self, kind: str, payload: bytes, mark: str, expiry_s: int = 0, at: float = 0.0) -> Iterator[Act]:
+        """Send a QoS 1 message at the time ``at``; nothing when the device does not listen to it or can take no more."""
         if self.room <= 0 or kind not in self.kinds:
             return
         self._next_id = self._next_id % 65_535 + 1
@@ -302,7 +307,7 @@ class Session:
         if self._their_limit and len(data) > self._their_limit:
             yield Alarm("device_too_small", f"{kind} of {len(data)} bytes")
             return
-        self._under_way[self._next_id] = mark
+        self._under_way[self._next_id] = (mark, at)
         yield Send(data)
 
     def close(self, reason: Reason, says: str) -> Iterator[Act]:

@@ -18,6 +18,7 @@ from daozhang.gateway.reports import Reports
 
 log = logging.getLogger("daozhang.gateway")
 CONNECT_WITHIN_S = 5.0
+_ACK_WITHIN_S = 20.0
 _MOST_STRANGERS = 4_096  # connections that have not yet said who they are
 _TRIES, _TRIES_S = 8, 30.0  # wrong secrets for one name from one place
 _CLONES, _CLONES_S = 5, 60.0  # take-overs of a living connection before two boxes are suspected
@@ -273,6 +274,11 @@ class Hub:
             limit = line.session.keep_alive_s * 1.5
             if limit and now - line.heard_s > limit:
                 line.do(line.session.close(Reason.KEEP_ALIVE, "keep-alive lost"))
+                continue
+            since = line.session.waiting_since
+            if since is not None and now - since > _ACK_WITHIN_S:
+                # It takes bytes and answers nothing: a new connection starts clean, and what it missed comes as late.
+                line.do(line.session.close(Reason.UNSPECIFIED, "it does not acknowledge"))
 
     async def close(self) -> None:
         """Say good-bye to everybody and write down what they said."""

@@ -94,7 +94,7 @@ class Outgoing:
             if kind == "announce" and late:
                 mark, expiry = f"{mark}:late", 0
                 line.late_out = mark
-            line.do(line.session.tell(kind, payload, mark, expiry))
+            line.do(line.session.tell(kind, payload, mark, expiry, line.desk.seconds()))
 
     def _payload(self, line: Line, what: Any) -> tuple[bytes, bool]:
         """The signed bytes, worded for this moment."""

@@ -153,9 +153,11 @@ def test_messages_need_a_listener_and_room() -> None:
     session = opened(V5)
     assert list(session.tell("announce", b"x", "m")) == []
     list(session.heard([Subscribe(1, ((topics.down(MER, DEV, "announce"), 1),))]))
+    assert session.waiting_since is None
     for at in range(MOST_WINDOW):
-        (packet,) = sent(list(session.tell("announce", b"x", f"m{at}", 60)), V5)
+        (packet,) = sent(list(session.tell("announce", b"x", f"m{at}", 60, 100.0 + at)), V5)
         assert packet.qos == 1 and packet.properties == {"message_expiry_s": 60} and not packet.retain  # type: ignore[union-attr]
+    assert session.waiting_since == 100.0
     assert session.room == 0 and list(session.tell("announce", b"x", "more")) == []
     assert list(session.heard([Acked(Ack.PUBACK, 2)])) == [Delivered("m1", 0)]
     assert list(session.heard([Acked(Ack.PUBACK, 2)])) == [] and session.room == 1
