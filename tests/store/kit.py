@@ -48,7 +48,8 @@ def line(p: Payment, n: int, kind: str = "asked", **more: Any) -> Evidence:
 
 
 def event(p: Payment, kind: str) -> Event:
-    return Event(kind, p.merchant, p.bucket, p.id, tick(), {"payment": p.id})
+    data = {"payment": p.id, "amount": p.amount_fen, "till": p.till, "channel": p.channel}
+    return Event(kind, p.merchant, p.bucket, p.id, tick(), data)
 
 
 def step(p: Payment, state: State, *, key: Key | None = None, timer_ms: int = 0, **more: Any) -> Change:
