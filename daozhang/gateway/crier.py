@@ -24,6 +24,7 @@ log = logging.getLogger("daozhang.crier")
 _LOOK_MS = 200
 _ALL_MS = 1_000  # every bucket, for notifications that were missed
 _OLD_MS = 60_000
+_MANY_LINES = 200
 _LOOKS, _BETWEEN_MS = 6, 8  # a notified line may wait for a transaction that began earlier: look a few times
 _SAID_ALARM, _SAID_PLAYED = 1, 2
 
@@ -109,8 +110,10 @@ class Crier:
                 await asyncio.sleep(0.3)
 
     async def _announce(self, buckets: list[int] | None) -> int:
-        total = 0
-        while lines := await self._fleet.announce(buckets, self._house.clock.now_ms()):
+        """At least once; again only while there is more than one round can take."""
+        total = lines = await self._fleet.announce(buckets, self._house.clock.now_ms())
+        while lines >= _MANY_LINES:
+            lines = await self._fleet.announce(buckets, self._house.clock.now_ms())
             total += lines
         return total
 

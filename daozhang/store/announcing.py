@@ -11,7 +11,6 @@ import msgspec
 
 from daozhang.core.faults import Unavailable
 from daozhang.core.fleet import Announcement, Device, Heard, Told
-from daozhang.core.ids import BUCKETS
 from daozhang.core.texts import kept
 from daozhang.store.batch import AWAY
 from daozhang.store.fleet import bucket_of
@@ -21,10 +20,9 @@ _ONE = (
     "id, bucket, merchant, device, payment, kind, amount_fen, channel, at_ms, queued_ms, state, sends, late,"
     " delivered_ms, played_ms, why, alarmed_ms"
 )
-_MOST_LINES = 200  # of one bucket in one round: their devices' names fit into one notification
+MOST_LINES = 200  # of one bucket in one round: their devices' names fit into one notification
 _MOST_TAKEN = 2_000
 _A_DAY_MS = 86_400_000
-_OURS = "a." + _ONE.replace(", ", ", a.")
 
 
 class PgAnnouncing:
@@ -35,9 +33,9 @@ class PgAnnouncing:
     _dsn: str
 
     async def announce(self, buckets: Sequence[int] | None, now_ms: int) -> int:
-        asked = list(range(BUCKETS)) if buckets is None else sorted(set(buckets))
+        asked = None if buckets is None else sorted(set(buckets))
         return int(
-            await self._pool.fetchval("select dz_announce($1::smallint[], $2, $3)", asked, now_ms, _MOST_LINES) or 0
+            await self._pool.fetchval("select dz_announce($1::smallint[], $2, $3)", asked, now_ms, MOST_LINES) or 0
         )
 
     async def take(self, device: Device, session: int, now_ms: int) -> Sequence[Announcement]:
@@ -45,12 +43,7 @@ class PgAnnouncing:
         sentence, never the same news twice."""
         try:
             rows = await self._real_pool.fetch(
-                "update announcement a set sends = a.sends + 1, session = $3 from ("
-                "   select d.id from announcement d where d.bucket = $1 and d.device = $2 and d.state in ('queued', 'delivered')"
-                "   and d.session < $3 and d.at_ms > $4"
-                "   and exists (select 1 from device_state s where s.bucket = $1 and s.device = $2 and s.session = $3)"
-                "   order by d.at_ms desc limit $5 for update) due"
-                f" where a.bucket = $1 and a.id = due.id returning {_OURS}",
+                f"select {_ONE} from dz_announcements_take($1, $2, $3, $4, $5)",
                 device.bucket, device.id, session, now_ms - _A_DAY_MS, _MOST_TAKEN,
             )  # fmt: skip
         except AWAY as why:
@@ -69,21 +62,14 @@ class PgAnnouncing:
 
     async def to_note(self, now_ms: int, silent_ms: int, lease_ms: int) -> Sequence[Announcement]:
         rows = await self._pool.fetch(
-            "update announcement a set lease_ms = $1::bigint + $3, alarmed_ms = case when a.played_ms = 0 then $1 else a.alarmed_ms end"
-            " from (select d.bucket, d.id from announcement d"
-            "   where (d.noted = 0 or (d.noted = 1 and d.played_ms > 0)) and d.lease_ms <= $1"
-            "   and (d.played_ms > 0 or d.why <> '' or d.at_ms <= $1::bigint - $2)"
-            "   order by d.at_ms limit 200 for update skip locked) due"
-            f" where a.bucket = due.bucket and a.id = due.id returning {_OURS}",
+            f"select {_ONE} from dz_announcements_to_note($1, $2, $3)",
             now_ms, silent_ms, lease_ms,
         )  # fmt: skip
         return [_announcement_of(row) for row in rows]
 
     async def noted(self, done: Sequence[tuple[Announcement, int]]) -> None:
         await self._pool.execute(
-            "update announcement a set noted = greatest(a.noted, d.noted), lease_ms = 0"
-            " from unnest($1::smallint[], $2::text[], $3::smallint[]) as d (bucket, id, noted)"
-            " where a.bucket = d.bucket and a.id = d.id",
+            "select dz_announcements_noted($1::smallint[], $2::text[], $3::smallint[])",
             [one.bucket for one, _ in done], [one.id for one, _ in done], [stage for _, stage in done],
         )  # fmt: skip
 
