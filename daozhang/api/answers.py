@@ -27,6 +27,12 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/request_log": say.RequestPage, "GET /v1/balances": say.Balances, "GET /v1/alarms": say.AlarmPage,
     "GET /v1/codes": say.CodePage, "GET /v1/version": say.Version, "GET /v1/status": say.Status,
     "POST /v1/sandbox/clock/advance": say.Moved,
+    "POST /v1/devices": say.Device, "GET /v1/devices": say.DevicePage, "POST /v1/devices/enroll": say.DeviceCredentials,
+    "GET /v1/devices/{id}": say.Device, "PATCH /v1/devices/{id}": say.Device, "DELETE /v1/devices/{id}": say.Revoked,
+    "POST /v1/devices/{id}/rotate": say.DeviceCredentials, "POST /v1/devices/{id}/code": say.DeviceCode,
+    "POST /v1/devices/{id}/commands": say.Command, "GET /v1/devices/{id}/commands": say.CommandPage,
+    "GET /v1/devices/{id}/facts": say.FactPage, "GET /v1/device_types": say.TypePage,
+    "GET /v1/speakers/{id}/announcements": say.AnnouncementPage, "GET /v1/receipts/{id}": say.Receipt,
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],
     "DELETE /v1/sandbox/faults": dict[str, Any], "GET /v1/sandbox/books": dict[str, Any],

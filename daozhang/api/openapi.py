@@ -102,7 +102,7 @@ def _refusals(door: Door) -> list[int]:
     if door.scope is not None:
         found |= {401, 403, 429}
     if door.body is not None:
-        found |= {422}
+        found |= {403, 422}
     if door.method != "GET":
         found |= {409, 422}
     if door.path.startswith("/v1/sandbox/"):

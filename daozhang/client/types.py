@@ -43,6 +43,149 @@ class Method(Struct):
     qr: str | None
 
 
+class Announcement(Struct):
+    """One telling of a speaker. ``state``: queued, delivered, played, and ends without being heard."""
+
+    id: str
+    object: str
+    speaker: str
+    payment: str | None
+    kind: str
+    amount: int
+    state: str
+    late: bool
+    why: str | None
+    at: str | None
+    event_at: str | None
+    queued_at: str | None
+    delivered_at: str | None
+    played_at: str | None
+    alarmed_at: str | None
+
+
+class EnrollCode(Struct):
+    code: str
+    until: str | None
+
+
+class Device(Struct):
+    """``status``: enrolling, active, frozen, revoked. ``enroll`` stands only in the answer that made it."""
+
+    id: str
+    object: str
+    merchant: str
+    store: str
+    till: str
+    type: str
+    serial: str
+    name: str
+    status: str
+    online: bool
+    online_at: str | None
+    offline_at: str | None
+    offline_why: str | None
+    heard_at: str | None
+    health: str
+    causes: list[Any]
+    desired: dict[str, Any]
+    desired_n: int
+    reported: dict[str, Any]
+    created_at: str | None
+    enrolled_at: str | None
+    enroll: EnrollCode | None = None
+
+
+class DevicePage(Struct):
+    data: list[Device]
+    has_more: bool
+    next_cursor: str | None
+
+
+class DeviceCredentials(Struct):
+    """What a device needs to speak to the gateway; shown once."""
+
+    device: str
+    type: str
+    serial: str
+    merchant: str
+    till: str
+    mqtt: dict[str, Any]
+    topics: dict[str, Any]
+    sign_key: str
+    heartbeat_s: int
+    old_secret_until: str | None = None
+
+
+class DeviceCode(Struct):
+    device: str
+    enroll: EnrollCode
+
+
+class Command(Struct):
+    id: str
+    object: str
+    device: str
+    command: str
+    args: dict[str, Any]
+    state: str
+    by: str
+    created_at: str | None
+    expires_at: str | None
+    delivered_at: str | None
+    done_at: str | None
+    result: Any
+
+
+class CommandPage(Struct):
+    data: list[Command]
+    has_more: bool
+    next_cursor: str | None
+
+
+class DeviceFact(Struct):
+    at: str | None
+    kind: str
+    detail: dict[str, Any]
+
+
+class FactPage(Struct):
+    data: list[DeviceFact]
+    has_more: bool
+    next_cursor: str | None
+
+
+class DeviceType(Struct):
+    type: str
+    name: Words
+    speaks: bool
+    commands: list[str]
+
+
+class TypePage(Struct):
+    data: list[DeviceType]
+    has_more: bool
+    next_cursor: str | None
+
+
+class AnnouncementPage(Struct):
+    data: list[Announcement]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Receipt(Struct):
+    """``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them."""
+
+    object: str
+    payment: str
+    slip: bool
+    lang: str
+    paper_mm: int
+    rows: list[Any]
+    qr: str | None
+    text: str
+
+
 class ChannelRefs(Struct):
     out_trade_no: str
     trade_no: str | None
@@ -112,7 +255,7 @@ class Payment(Struct):
     store: str
     till: str
     metadata: dict[str, str]
-    announcements: list[dict[str, Any]]
+    announcements: list[Announcement]
     told_at: str | None
     created_at: str | None
     paid_at: str | None

@@ -26,6 +26,31 @@ export interface AlarmPage {
   next_cursor: string | null;
 }
 
+/** One telling of a speaker. ``state``: queued, delivered, played, and ends without being heard. */
+export interface Announcement {
+  id: string;
+  object: string;
+  speaker: string;
+  payment: string | null;
+  kind: string;
+  amount: number;
+  state: string;
+  late: boolean;
+  why: string | null;
+  at: string | null;
+  event_at: string | null;
+  queued_at: string | null;
+  delivered_at: string | null;
+  played_at: string | null;
+  alarmed_at: string | null;
+}
+
+export interface AnnouncementPage {
+  data: Array<Announcement>;
+  has_more: boolean;
+  next_cursor: string | null;
+}
+
 export interface AttemptPage {
   data: Array<WebhookAttempt>;
   has_more: boolean;
@@ -85,6 +110,27 @@ export interface CodePage {
   next_cursor: string | null;
 }
 
+export interface Command {
+  id: string;
+  object: string;
+  device: string;
+  command: string;
+  args: Record<string, unknown>;
+  state: string;
+  by: string;
+  created_at: string | null;
+  expires_at: string | null;
+  delivered_at: string | null;
+  done_at: string | null;
+  result: unknown;
+}
+
+export interface CommandPage {
+  data: Array<Command>;
+  has_more: boolean;
+  next_cursor: string | null;
+}
+
 export interface Cursor {
   cursor: string;
 }
@@ -93,6 +139,76 @@ export interface Deleted {
   id: string;
   object: string;
   deleted: boolean;
+}
+
+/** ``status``: enrolling, active, frozen, revoked. ``enroll`` stands only in the answer that made it. */
+export interface Device {
+  id: string;
+  object: string;
+  merchant: string;
+  store: string;
+  till: string;
+  type: string;
+  serial: string;
+  name: string;
+  status: string;
+  online: boolean;
+  online_at: string | null;
+  offline_at: string | null;
+  offline_why: string | null;
+  heard_at: string | null;
+  health: string;
+  causes: Array<unknown>;
+  desired: Record<string, unknown>;
+  desired_n: number;
+  reported: Record<string, unknown>;
+  created_at: string | null;
+  enrolled_at: string | null;
+  enroll?: EnrollCode | null;
+}
+
+export interface DeviceChange {
+  name?: string | null;
+  till?: string | null;
+  desired?: Record<string, boolean | number | string> | null;
+}
+
+export interface DeviceCode {
+  device: string;
+  enroll: EnrollCode;
+}
+
+/** What a device needs to speak to the gateway; shown once. */
+export interface DeviceCredentials {
+  device: string;
+  type: string;
+  serial: string;
+  merchant: string;
+  till: string;
+  mqtt: Record<string, unknown>;
+  topics: Record<string, unknown>;
+  sign_key: string;
+  heartbeat_s: number;
+  old_secret_until?: string | null;
+}
+
+export interface DeviceFact {
+  at: string | null;
+  kind: string;
+  detail: Record<string, unknown>;
+}
+
+export interface DevicePage {
+  data: Array<Device>;
+  has_more: boolean;
+  next_cursor: string | null;
+}
+
+export interface DeviceType {
+  type: string;
+  name: Words;
+  speaks: boolean;
+  commands: Array<string>;
 }
 
 export interface EndpointChange {
@@ -106,6 +222,17 @@ export interface EndpointPage {
   data: Array<WebhookEndpoint>;
   has_more: boolean;
   next_cursor: string | null;
+}
+
+/** What a device sends, without any key: its one-time code and its serial. */
+export interface Enrol {
+  code: string;
+  serial: string;
+}
+
+export interface EnrollCode {
+  code: string;
+  until: string | null;
 }
 
 export interface Event {
@@ -141,6 +268,12 @@ export interface Evidence {
 export interface EvidencePage {
   data: Array<Evidence>;
   has_more: boolean;
+}
+
+export interface FactPage {
+  data: Array<DeviceFact>;
+  has_more: boolean;
+  next_cursor: string | null;
 }
 
 export interface GoodsAnswer {
@@ -219,6 +352,18 @@ export interface NewAccount {
   secrets: Record<string, string>;
   fee_rate?: number;
   livemode?: boolean;
+}
+
+export interface NewCommand {
+  command: string;
+  args?: Record<string, boolean | number | string>;
+}
+
+export interface NewDevice {
+  type: string;
+  till: string;
+  serial?: string | null;
+  name?: string | null;
 }
 
 export interface NewEndpoint {
@@ -320,7 +465,7 @@ export interface Payment {
   store: string;
   till: string;
   metadata: Record<string, string>;
-  announcements: Array<Record<string, unknown>>;
+  announcements: Array<Announcement>;
   told_at: string | null;
   created_at: string | null;
   paid_at: string | null;
@@ -346,7 +491,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "slow_down" | "too_long" | "too_many" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
   request_id: string;
   retryable: boolean;
   next_step: {
@@ -366,6 +511,18 @@ export interface Range {
   from: string;
   to?: string | null;
   types?: Array<string>;
+}
+
+/** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
+export interface Receipt {
+  object: string;
+  payment: string;
+  slip: boolean;
+  lang: string;
+  paper_mm: number;
+  rows: Array<unknown>;
+  qr: string | null;
+  text: string;
 }
 
 /** Amounts in fen. ``status``: created, sent, unknown, waiting_funds, succeeded, failed. */
@@ -466,6 +623,12 @@ export interface TillPage {
 
 export interface Told {
   by?: string;
+}
+
+export interface TypePage {
+  data: Array<DeviceType>;
+  has_more: boolean;
+  next_cursor: string | null;
 }
 
 export interface Version {
@@ -644,6 +807,48 @@ export const doors = (send: Send) => ({
     /** 请求日志 / request log */
     getRequestLog: (query: { "cursor"?: string | number; "after"?: string | number; "limit"?: string | number; "status"?: string | number; "path"?: string | number; "since"?: string | number } = {}): Promise<RequestPage> =>
       send("GET", `/v1/request_log`, { query }) as Promise<RequestPage>,
+    /** 登记设备(一次性入网码) / register a device (one-time code) */
+    postDevices: (body: NewDevice): Promise<Device> =>
+      send("POST", `/v1/devices`, { body }) as Promise<Device>,
+    /** 设备列表 / list devices */
+    getDevices: (query: { "cursor"?: string | number; "limit"?: string | number; "serial"?: string | number } = {}): Promise<DevicePage> =>
+      send("GET", `/v1/devices`, { query }) as Promise<DevicePage>,
+    /** 设备凭入网码入网 / a device enrols with its code */
+    postDevicesEnroll: (body: Enrol): Promise<DeviceCredentials> =>
+      send("POST", `/v1/devices/enroll`, { body }) as Promise<DeviceCredentials>,
+    /** 一台设备 / one device */
+    getDevicesId: (id: string): Promise<Device> =>
+      send("GET", `/v1/devices/${encodeURIComponent(id)}`, {  }) as Promise<Device>,
+    /** 修改设备 / change a device */
+    patchDevicesId: (id: string, body: DeviceChange): Promise<Device> =>
+      send("PATCH", `/v1/devices/${encodeURIComponent(id)}`, { body }) as Promise<Device>,
+    /** 停用设备 / revoke a device */
+    deleteDevicesId: (id: string): Promise<Revoked> =>
+      send("DELETE", `/v1/devices/${encodeURIComponent(id)}`, {  }) as Promise<Revoked>,
+    /** 换新的设备密钥 / give a device a new secret */
+    postDevicesIdRotate: (id: string): Promise<DeviceCredentials> =>
+      send("POST", `/v1/devices/${encodeURIComponent(id)}/rotate`, {  }) as Promise<DeviceCredentials>,
+    /** 新的入网码(解冻) / a new one-time code (unfreezes) */
+    postDevicesIdCode: (id: string): Promise<DeviceCode> =>
+      send("POST", `/v1/devices/${encodeURIComponent(id)}/code`, {  }) as Promise<DeviceCode>,
+    /** 远程命令 / a remote command */
+    postDevicesIdCommands: (id: string, body: NewCommand): Promise<Command> =>
+      send("POST", `/v1/devices/${encodeURIComponent(id)}/commands`, { body }) as Promise<Command>,
+    /** 命令及结果 / commands and their outcome */
+    getDevicesIdCommands: (id: string): Promise<CommandPage> =>
+      send("GET", `/v1/devices/${encodeURIComponent(id)}/commands`, {  }) as Promise<CommandPage>,
+    /** 设备经历 / what happened to it */
+    getDevicesIdFacts: (id: string): Promise<FactPage> =>
+      send("GET", `/v1/devices/${encodeURIComponent(id)}/facts`, {  }) as Promise<FactPage>,
+    /** 设备类型 / device types */
+    getDeviceTypes: (): Promise<TypePage> =>
+      send("GET", `/v1/device_types`, {  }) as Promise<TypePage>,
+    /** 播报记录 / what a speaker was told */
+    getSpeakersIdAnnouncements: (id: string, query: { "limit"?: string | number } = {}): Promise<AnnouncementPage> =>
+      send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }) as Promise<AnnouncementPage>,
+    /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
+    getReceiptsId: (id: string, query: { "paper"?: string | number; "lang"?: string | number } = {}): Promise<Receipt> =>
+      send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }) as Promise<Receipt>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,
