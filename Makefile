@@ -36,6 +36,10 @@ prove: setup
 
 bench: setup
 	$(BIN)/python -m bench.payments $(ARGS)
+	$(BIN)/python -m bench.webhooks
+	$(BIN)/python -m bench.devices
+	$(BIN)/python -m bench.recovery
+	$(BIN)/python -m bench.growth
 
 lock:
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --extra dev --python-version 3.11 \
