@@ -324,7 +324,7 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves in (Proves.NOTHING, Proves.NOT_SENT) or stale:
         gap = m.deferred_gaps_ms[min(p.rechecks, len(m.deferred_gaps_ms)) - 1]
         return changed(p, recheck_ms=now + gap)
-    if p.seen or p.rechecks >= len(m.aftercare_ms):
+    if (p.seen and not _unpushed(p, m)) or p.rechecks >= len(m.aftercare_ms):
         return changed(p, recheck_ms=0)
     return changed(p, recheck_ms=max(p.decided_ms + m.aftercare_ms[p.rechecks], now + m.query_gap_ms))
 
@@ -364,9 +364,17 @@ def as_surplus(paid: Payment, before: State) -> Payment:
 
 
 def _decided(p: Payment, state: State, m: Manners, now: int, **changes: object) -> Payment:
-    """An end, proven. An order that the channel never showed us may still arrive late: it is looked after."""
+    """An end, proven. What nobody but us would find afterwards is looked after: an order that the channel never showed
+    us may still arrive, and a charge that crossed our undo may never be pushed.
+    """
     unseen = state is State.CLOSED and not p.seen and not changes.get("seen")
-    return p.to(state, decided_ms=now, recheck_ms=now + m.aftercare_ms[0] if unseen else 0, **changes)
+    look = unseen or (state in (State.CLOSED, State.REVERSED) and _unpushed(p, m))
+    return p.to(state, decided_ms=now, recheck_ms=now + m.aftercare_ms[0] if look else 0, **changes)
+
+
+def _unpushed(p: Payment, m: Manners) -> bool:
+    """Undone by us at a channel that would keep silent about a late charge."""
+    return p.method is Method.PAY_BY_CODE and not m.pushes_code and p.undo_tries > 0
 
 
 def _with_doubt(p: Payment, op: Op, f: Finding, now: int) -> Payment:

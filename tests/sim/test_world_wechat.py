@@ -203,3 +203,50 @@ def test_refunds_to_a_card_take_their_time_and_are_told_by_a_callback() -> None:
 
     order = play(8, story).books("wechatpay")["orders"][0]
     assert order["returned_fen"] == 1000 and {one["status"] for one in order["refunds"]} == {"SUCCESS"}
+
+
+def test_a_charge_that_crossed_an_accepted_undo_is_found_although_nobody_pushes_it() -> None:
+    """P4 without a notify: an undone order is looked at again, three times over two hours."""
+
+    async def story(world: World) -> None:
+        payment = await world.pay("hesitates", wallet="wechatpay")
+        assert (await world.until_proven(payment.id)).state is State.CLOSED
+        twin: Any = world.twins["wechatpay"]
+        order = twin._journal.orders["DZ" + payment.id[4:]]
+        twin._trades.capture(order, world.clock.now_ms() + 1_000)
+        await world.clock.sleep_until(world.clock.now_ms() + 120_000)
+        late_one = await world.store.payment(payment.id)
+        assert late_one is not None and late_one.state is State.PAID and late_one.question == "late_success"
+        await world.clock.sleep_until(late_one.answer_by_ms + 60_000)
+        back = await world.store.payment(payment.id)
+        assert back is not None and back.state is State.REFUNDED
+
+    order = play(2, story).books("wechatpay")["orders"][0]
+    assert order["captured_fen"] == order["returned_fen"] == 1250
+
+
+def test_a_success_right_after_an_accepted_undo_is_told_only_when_it_can_no_longer_be_taken_back() -> None:
+    """The undo's answer does not say whether it gives a charge back; ten minutes later a charge that stands is a late one."""
+
+    async def story(world: World) -> None:
+        world.twins["wechatpay"].chaos("success_after_cancel", world.clock.now_ms(), 1.0, 60_000, "reverse", "")
+        payment = await world.pay("hesitates", wallet="wechatpay")
+        await world.clock.sleep_until(payment.created_ms + 600_000)
+        waiting = await world.store.payment(payment.id)
+        assert waiting is not None and waiting.state is State.DEFERRED and waiting.capture_seen
+        late_one = await world.until_proven(payment.id, 1_200_000)
+        assert late_one.state is State.PAID and late_one.late and late_one.question == "late_success"
+
+    assert not manners(play(4, story).books("wechatpay"), 5000, 40)
+
+
+def test_an_undone_order_is_looked_after_and_then_left_alone() -> None:
+    async def story(world: World) -> None:
+        payment = await world.pay("hesitates", wallet="wechatpay")
+        assert (await world.until_proven(payment.id)).state is State.CLOSED
+        await world.clock.sleep_until(world.clock.now_ms() + 24 * 3_600_000)
+        quiet = await world.store.payment(payment.id)
+        assert quiet is not None and quiet.state is State.CLOSED and quiet.recheck_ms == 0 and quiet.rechecks == 3
+
+    books = play(3, story).books("wechatpay")
+    assert not manners(books, 5000, 16)
