@@ -21,7 +21,8 @@ class Wire(StrEnum):
 class Heard:
     """A request as it came; ``target`` may be absolute-form.
 
-    ``peer``: empty without TLS; with TLS ``none``, or the serial number (hex) of the client's certificate.
+    ``peer``: empty without TLS; with TLS ``none``, or the serial number (hex) of the client's certificate. ``real_ms``:
+    the time outside, where the sandbox's clock was moved: clients that are not ours still live in it (0: the same).
     """
 
     method: str
@@ -30,6 +31,7 @@ class Heard:
     body: bytes
     at_ms: int
     peer: str = ""
+    real_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -125,10 +126,11 @@ def chaos_channel(talk: Talk, name: str, mode: str, share: float, span: str | No
 
 
 @chaos.command("list")
+@click.option("--channel", "--wallet", "channel", default="alipay")
 @verb
-def chaos_list(talk: Talk) -> None:
+def chaos_list(talk: Talk, channel: str) -> None:
     """有哪些故障 / all faults"""
-    told = Sandbox(talk.data).call("GET", "/chaos")
+    told = Sandbox(talk.data).call("GET", f"/chaos?channel={quote(channel)}")
     talk.document({"modes": told["modes"], "on": told["on"]})
     for row in told["modes"]:
         talk.show(f"{row['name']:22} {talk.word(row)}")

@@ -68,13 +68,15 @@ class TwinDoor(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         method = self._parser.get_method().decode()
+        now = self._clock.now_ms()
         heard = Heard(
             method,
             self._target.decode("latin-1"),
             tuple(self._headers),
             bytes(self._body),
-            self._clock.now_ms(),
+            now,
             self._peer,
+            now - int(getattr(self._clock, "offset_ms", 0)),
         )
         keep = self._parser.should_keep_alive()
         self._target, self._headers, self._body = b"", [], bytearray()

@@ -216,6 +216,19 @@ def test_native_scan_close_and_callbacks(shop: Shop, listener: str) -> None:
     assert told(sdk.query(out_trade_no=other))[1]["trade_state"] == "CLOSED"
 
 
+def test_jsapi_as_behind_a_static_code_plate(shop: Shop, listener: str) -> None:
+    """The payer scans a plate, our page asks with the openid, and the payer confirms on the phone."""
+    sdk, number = shop.client(WeChatPayType.JSAPI), f"SDK{os.urandom(6).hex()}"
+    made = sdk.pay(description="x", out_trade_no=number, amount={"total": 500}, notify_url=listener, payer={"openid": "oPayer"})
+    status, page = told(made)
+    assert status == 200 and page["prepay_id"].startswith("wx")
+    assert shop.system.cli("sandbox", "scan", page["prepay_id"], "--wallet", "wechat")[0] == 0
+    found = sdk.callback(*heard(1)[0])["resource"]
+    assert (found["trade_type"], found["payer"]["openid"], found["amount"]["total"]) == ("JSAPI", "oPayer", 500)
+    nobody = told(sdk.pay(description="x", out_trade_no=number + "2", amount={"total": 5}, notify_url=listener, payer={"x": 1}))
+    assert (nobody[0], nobody[1]["code"]) == (400, "PARAM_ERROR")
+
+
 def test_a_code_payment_is_never_pushed(shop: Shop, listener: str) -> None:
     shop.client().pay(**shop.order())
     shop.advance("30s")
@@ -253,6 +266,20 @@ def test_the_bill_of_yesterday(shop: Shop) -> None:
         content = gzip.decompress(packed)
         assert status == 200 and hashlib.sha1(content).hexdigest() == where["hash_value"]
         assert f"`{order['out_trade_no']}".encode() in content
+
+
+def test_a_client_that_knows_nothing_of_our_clock_works_after_it_was_moved(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.advance("2h")
+    monkeypatch.undo()
+    sdk, order = shop.client(), shop.order()
+    assert told(sdk.pay(**order))[1]["trade_state"] == "SUCCESS"
+    seen: list[Any] = []
+    verify = sdk._core._verify_signature
+    monkeypatch.setattr(sdk._core, "_verify_signature", lambda headers, body: seen.append(headers) or verify(headers, body))
+    assert sdk.query(out_trade_no=order["out_trade_no"])[0] == 200
+    assert abs(int(seen[0]["Wechatpay-Timestamp"]) - time.time()) < 300
 
 
 def test_the_async_client(shop: Shop) -> None:

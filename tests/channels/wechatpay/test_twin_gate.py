@@ -90,6 +90,8 @@ def test_an_old_timestamp_is_refused_when_the_window_is_on() -> None:
     method, target, headers, body = pieces("18")
     sent_ms = 1_795_403_237_000
     assert strict.pass_(method, target, headers, body, sent_ms + 299_000).path == target
+    moved = strict.pass_(method, target, headers, body, sent_ms + 86_400_000, sent_ms + 9_000)
+    assert moved.clock_ms == sent_ms + 9_000  # the sandbox's clock was moved: a client outside is answered in its own time
     for at_ms in (sent_ms + 301_000, sent_ms - 301_000):
         with pytest.raises(Turned, match="5分钟"):
             strict.pass_(method, target, headers, body, at_ms)

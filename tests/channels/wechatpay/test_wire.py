@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daozhang.channels.keys import BadKey, signer, verifier
+from daozhang.channels.shelf import HERE
 from daozhang.channels.wechatpay import sign, v3, verdict, wire
 from daozhang.channels.wechatpay.account import Incomplete
 from daozhang.core.evidence import Finding, Op, Proves
@@ -390,3 +391,33 @@ def test_the_keys_are_two() -> None:
     message = b"m"
     made = signer(PUBLIC_PRIVATE, "k", True).sign(message)
     assert verifier(PUBLIC_MODE["public_key"], "k", True).verify(message, made)
+
+
+# -- for people ---------------------------------------------------------------------------------------------------------
+
+DESCRIBED = {"18-codepay.reply.json": ("transaction", "captured"), "26-callback.json": ("callback", "nothing"),
+             "48-reply-202.json": ("transaction", "waiting"), "49-reply-500.json": ("error", "nothing"),
+             "50-reply-forged.json": ("transaction", "captured"), "28-v2-micropay.reply.xml": ("reply", "captured"),
+             "30-v2-reverse.reply.xml": ("reply", "nothing")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "says"), DESCRIBED.items())
+def test_a_message_is_told_without_what_is_the_payers(name: str, says: tuple[str, str]) -> None:
+    raw = (HERE / "wechatpay" / "samples" / name).read_bytes()
+    told = wire.describe(raw)
+    assert told is not None and (told["what"], told["proves"]) == says
+    assert all(one["zh"] and one["en"] for one in told["notes"])
+    assert "oUpF8uMuAJO" not in json.dumps(told)
+    half = wire.describe(raw[: len(raw) // 2])
+    assert half is None or half["proves"] == "nothing"
+
+
+@pytest.mark.parametrize("number", ["18", "28", "31", "48"])
+def test_a_request_is_told_without_the_payers_code(number: str) -> None:
+    told = wire.describe(vector(number)["request"]["body_utf8"].encode())
+    assert told is not None and told["proves"] == "nothing" and "130061098828009406" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("body", [b"hello", b"{}", b"<html></html>", b'{"a":1}', b"\xff\xfe", b"[1]", b'{"alipay_trade_pay_response":{}}'])
+def test_what_is_not_of_these_wires_is_left_to_others(body: bytes) -> None:
+    assert wire.describe(body) is None

@@ -54,7 +54,11 @@ class DoorV2:
         if not hmac.compare_digest(digest(fields, self._key, kind).encode(), fields.get("sign", "").encode()):
             raise Turned("签名错误")
         op = PATHS[path]
-        return Call("native" if op == "native" else op, _args(op, fields, kind), kind, path, False, fields)
+        kind_of_trade = fields.get("trade_type", "NATIVE")
+        if op == "native" and kind_of_trade not in ("NATIVE", "JSAPI"):
+            return Call(op, {}, kind, path, False, fields)  # this twin has no apps: a wrong parameter
+        asked = "jsapi" if op == "native" and kind_of_trade == "JSAPI" else op
+        return Call(asked, _args(op, fields, kind), kind, path, False, fields)
 
     # -- going out -----------------------------------------------------------------------------------------------------------
 
@@ -79,6 +83,8 @@ class DoorV2:
                 told |= self.transaction(order, state=call.op == "query")
             case "native":
                 told |= {"trade_type": "NATIVE", "prepay_id": f"wx{order.qr[-12:]}", "code_url": order.qr}
+            case "jsapi":
+                told |= {"trade_type": "JSAPI", "prepay_id": order.qr}
             case "reverse":
                 told |= {"recall": "N"}
             case "refund" if refund is not None:
@@ -162,7 +168,7 @@ def _args(op: str, fields: Mapping[str, str], kind: str) -> dict[str, Any]:
     return named | {
         "amount_fen": _whole(fields.get("total_fee")), "description": fields.get("body"), "attach": fields.get("attach", ""),
         "auth_code": fields.get("auth_code", ""), "notify_url": fields.get("notify_url", ""),
-        "sub_mchid": fields.get("sub_mch_id", ""), "expires_ms": _moment(fields.get("time_expire")),
+        "sub_mchid": fields.get("sub_mch_id", ""), "openid": fields.get("openid", ""), "expires_ms": _moment(fields.get("time_expire")),
         "api": "v2", "signer": kind,
     }  # fmt: skip
 

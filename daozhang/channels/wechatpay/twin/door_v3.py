@@ -40,7 +40,7 @@ _ASKED_BY_NAME = ("out_trade_no", "transaction_id", "out_refund_no")
 
 @dataclass(frozen=True)
 class Call:
-    """One request that came through a door. ``signer`` is how its answer is to be signed."""
+    """One request that came through a door. ``signer`` and ``clock_ms`` are how, and when, its answer is to be signed."""
 
     op: str
     args: dict[str, Any]
@@ -48,6 +48,7 @@ class Call:
     path: str = ""
     partner: bool = False
     query: Mapping[str, str] = field(default_factory=dict)
+    clock_ms: int = 0
 
     @property
     def order(self) -> str:
@@ -65,7 +66,7 @@ class DoorV3:
     def open(self, heard: Heard, target: str) -> Call:
         """Raises Turned (not believed) and Failed (believed, and wrong)."""
         headers = {name.lower(): value for name, value in heard.headers}
-        let = self.gate.pass_(heard.method, target, headers, heard.body, heard.at_ms)
+        let = self.gate.pass_(heard.method, target, headers, heard.body, heard.at_ms, heard.real_ms)
         for method, path, op in _ROUTES:
             found = path.fullmatch(let.path)
             if found is not None and method == heard.method:
@@ -73,7 +74,7 @@ class DoorV3:
                 named = {name: value for name, value in found.groupdict().items() if name in _ASKED_BY_NAME}
                 partner = "/partner/" in let.path
                 return Call(op, named | self._args(op, heard.body, query, partner, let.signer), let.signer, let.path,
-                            partner, query)  # fmt: skip
+                            partner, query, let.clock_ms)  # fmt: skip
         raise Failed("param", "接口不存在")
 
     def _args(self, op: str, body: bytes, query: Mapping[str, str], partner: bool, signer: str) -> dict[str, Any]:
@@ -87,8 +88,12 @@ class DoorV3:
         if op not in ("pay", "native", "jsapi"):
             return {}
         payer, scene = fields.get("payer"), fields.get("scene_info")
-        if op == "pay" and not (isinstance(payer, dict) and isinstance(scene, dict)):
+        payer = payer if isinstance(payer, dict) else None
+        if op == "pay" and not (payer and isinstance(scene, dict)):
             raise Failed("param", "参数错误: payer, scene_info")
+        openid = next((payer[name] for name in ("openid", "sp_openid", "sub_openid") if name in payer), "") if payer else ""
+        if op == "jsapi" and not openid:
+            raise Failed("param", "参数错误: payer")
         if op != "pay" and not str(fields.get("notify_url", "")).startswith("http"):
             raise Failed("param", "参数错误: notify_url")
         if amount.get("currency", "CNY") != "CNY":
@@ -97,8 +102,8 @@ class DoorV3:
             "out_trade_no": fields.get("out_trade_no"), "amount_fen": amount.get("total"),
             "description": fields.get("description"), "attach": fields.get("attach", ""),
             "notify_url": fields.get("notify_url", ""), "sub_mchid": fields.get("sub_mchid", ""),
-            "auth_code": payer.get("auth_code", "") if isinstance(payer, dict) else "",
-            "expires_ms": _expiry(fields.get("time_expire")), "api": "v3", "signer": signer,
+            "auth_code": payer.get("auth_code", "") if payer else "",
+            "expires_ms": _expiry(fields.get("time_expire")), "api": "v3", "signer": signer, "openid": openid,
         }  # fmt: skip
 
     def _whose(self, op: str, fields: Mapping[str, Any], partner: bool) -> None:
@@ -120,29 +125,29 @@ class DoorV3:
 
     def failed(self, call: Call | None, failed: Failed, now: int, signer: str = "", spoil: str = "") -> Said:
         body = {"code": failed.how.v3, "message": failed.zh}
-        return self._said(failed.how.status, body, call.signer if call else signer, now, spoil)
+        return self._said(failed.how.status, body, call.signer if call else signer, call.clock_ms if call else now, spoil)
 
-    def done(self, call: Call, order: Order, refund: Refund | None, now: int, spoil: str = "") -> Said:
+    def done(self, call: Call, order: Order, refund: Refund | None, spoil: str = "") -> Said:
         """The answer to what was carried out."""
         if call.op == "close":
-            return self._said(204, None, call.signer, now, spoil)
+            return self._said(204, None, call.signer, call.clock_ms, spoil)
         if call.op in ("native", "jsapi"):
-            made = {"code_url": order.qr} if call.op == "native" else {"prepay_id": f"wx{order.qr[-24:]}"}
-            return self._said(200, made, call.signer, now, spoil)
+            made = {"code_url" if call.op == "native" else "prepay_id": order.qr}
+            return self._said(200, made, call.signer, call.clock_ms, spoil)
         if call.op == "reverse":
-            return self._said(200, self._who(order) | {"out_trade_no": order.out_trade_no}, call.signer, now, spoil)
+            return self._said(200, self._who(order) | {"out_trade_no": order.out_trade_no}, call.signer, call.clock_ms, spoil)
         if refund is not None:
-            return self._said(200, self.refund(order, refund), call.signer, now, spoil)
+            return self._said(200, self.refund(order, refund), call.signer, call.clock_ms, spoil)
         status = 202 if call.op == "pay" and order.state == "USERPAYING" else 200
-        return self._said(status, self.transaction(order), call.signer, now, spoil)
+        return self._said(status, self.transaction(order), call.signer, call.clock_ms, spoil)
 
-    def again(self, call: Call, order: str, now: int, spoil: str = "") -> Said:
+    def again(self, call: Call, order: str, spoil: str = "") -> Said:
         """The undo is not finished: asks to be repeated."""
         body = {"appid": self._appid, "mchid": self._mchid, "out_trade_no": order, "recall": "Y"}
-        return self._said(200, body, call.signer, now, spoil)
+        return self._said(200, body, call.signer, call.clock_ms, spoil)
 
-    def plain(self, body: Mapping[str, Any], call: Call, now: int) -> Said:
-        return self._said(200, body, call.signer, now)
+    def plain(self, body: Mapping[str, Any], call: Call) -> Said:
+        return self._said(200, body, call.signer, call.clock_ms)
 
     def _said(self, status: int, body: Mapping[str, Any] | None, signer: str, now: int, spoil: str = "") -> Said:
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -84,11 +84,12 @@ class Turned(Exception):
 
 @dataclass(frozen=True)
 class Let:
-    """``signer``: which of our keys the merchant wants replies signed with."""
+    """``signer``: which of our keys the merchant wants replies signed with; ``clock_ms``: the time the merchant lives in."""
 
     path: str
     query: str
     signer: str
+    clock_ms: int
 
 
 class Gate:
@@ -103,8 +104,10 @@ class Gate:
         known = named == self._keys.public_key_id or named in self._keys.platform_serials
         return named if known else self._keys.platform_serials[0]
 
-    def pass_(self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Let:
-        """``headers`` by lower-case name. Raises Turned."""
+    def pass_(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, now_ms: int, real_ms: int = 0
+    ) -> Let:
+        """``headers`` by lower-case name. Where the sandbox's clock was moved, both times are good. Raises Turned."""
         scheme, _, rest = headers.get("authorization", "").partition(" ")
         if scheme != SCHEME:
             raise Turned("Http头缺少Authorization,或签名类型不对")
@@ -116,7 +119,9 @@ class Gate:
             raise Turned("商户号或证书序列号不对")
         if not given["timestamp"].isascii() or not given["timestamp"].isdigit() or len(given["timestamp"]) > 12:
             raise Turned("Authorization中的时间戳不对")
-        if self._window_s is not None and abs(int(given["timestamp"]) - now_ms / 1000) > self._window_s:
+        sent_ms = int(given["timestamp"]) * 1000
+        clock_ms = min((now_ms, real_ms or now_ms), key=lambda ms: abs(ms - sent_ms))
+        if self._window_s is not None and abs(sent_ms - clock_ms) > self._window_s * 1000:
             raise Turned("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟")
         parts = urlsplit(target)
         asked = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -127,7 +132,7 @@ class Gate:
             raise Turned("签名错误,请检查后再试") from None
         if base64.b64encode(signature).decode() != given["signature"] or not self._keys.verify(message, signature):
             raise Turned("签名错误,请检查后再试")
-        return Let(parts.path, parts.query, self.signer(headers))
+        return Let(parts.path, parts.query, self.signer(headers), clock_ms)
 
     def seal(self, signer: str, body: bytes, now_ms: int, nonce: str, spoil: str = "") -> tuple[tuple[str, str], ...]:
         """The headers that make a body believable; ``spoil``: forged, unsigned, signtest."""

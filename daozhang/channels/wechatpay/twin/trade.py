@@ -77,7 +77,10 @@ class Trades:
         return known
 
     def native(self, args: Mapping[str, Any], now: int, trade_type: str = "NATIVE") -> Order:
-        """A QR for the shop to show. The same order asked again gets the same QR."""
+        """A QR for the shop to show, or (JSAPI, as behind a static code plate) a number for the page on the payer's phone.
+
+        The same order asked again gets the same one.
+        """
         number, amount = self._number(args), self._amount(args)
         mark = f"{amount}|{args.get('description')}|{args.get('notify_url')}"
         known = self._books.orders.get(number)
@@ -85,8 +88,11 @@ class Trades:
             if known.state == "SUCCESS":
                 raise Failed("order_paid")
             return self._again(known, mark)
+        if args.get("expires_ms") and args["expires_ms"] <= now:
+            raise Failed("param", "参数错误: time_expire 已过")
         order = self._made(args, number, amount, now, trade_type, phones.BEHAVIOURS["pays"])
-        order = replace(order, fingerprint=mark, qr=f"weixin://wxpay/bizpayurl?pr={self._rand(6).hex()}")
+        made = f"weixin://wxpay/bizpayurl?pr={self._rand(6).hex()}" if trade_type == "NATIVE" else f"wx{self._rand(17).hex()}"
+        order = replace(order, fingerprint=mark, qr=made, openid=str(args.get("openid") or order.openid))
         self._books.put("order", order)
         return order
 
@@ -101,7 +107,7 @@ class Trades:
         )  # fmt: skip
 
     def scan(self, qr: str, behaviour: str, now: int) -> Order:
-        """A payer scans one of our QRs."""
+        """A payer scans one of our QRs, or confirms on the page that has the JSAPI number."""
         order = next((order for order in self._books.orders.values() if order.qr == qr and qr), None)
         if order is None or order.state != "NOTPAY" or now > order.expires_ms:
             raise Failed("not_exist")

@@ -65,6 +65,9 @@ class WechatTwin:
             if old:
                 return self._v2.failed(Call("pay", {}, "MD5"), failed)
             return self._v3.failed(None, failed, now, self.gate.signer({n.lower(): v for n, v in heard.headers}))
+        shift = now - heard.real_ms if heard.real_ms else 0
+        if 0 < call.args.get("expires_ms", 0) <= now < call.args["expires_ms"] + shift:
+            call.args["expires_ms"] += shift  # said by a client that lives in the time outside
         mode = self._mode(call.op, call.order, now)
         self._log(old, call, now, mode)
         said = self._answer(old, call, heard, mode)
@@ -111,7 +114,7 @@ class WechatTwin:
         if mode in refusals and mode != "unknown_code":
             raise Failed(refusals[mode])
         if mode == "undo_retry":
-            return self._v2.again(call) if old else self._v3.again(call, call.order, now)
+            return self._v2.again(call) if old else self._v3.again(call, call.order)
         order, refund = self._business(call.op, call.args, now, mode)
         if mode in ("system_error_charged", "bank_error_charged", "unknown_code"):
             raise Failed({"bank_error_charged": "bank", "unknown_code": "never_seen"}.get(mode, "system"))
@@ -121,7 +124,7 @@ class WechatTwin:
         if refund is not None and mode == "wrong_amount_reply":
             refund = replace(refund, amount_fen=refund.amount_fen + 1)
         spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
-        return self._v2.done(call, told, refund, spoil) if old else self._v3.done(call, told, refund, now, spoil)
+        return self._v2.done(call, told, refund, spoil) if old else self._v3.done(call, told, refund, spoil)
 
     def _business(self, op: str, args: Mapping[str, Any], now: int, mode: str = "") -> Outcome:
         match op:
@@ -179,7 +182,7 @@ class WechatTwin:
         if call.op == "certificates":
             held = [(serial, self.held["platform"][serial]["certificate"]) for serial in self._keys.platform_serials]
             listed = door_v3.certificates(self.held["apiv3_key"], held, lambda: self._rand(6).hex())
-            return self._v3.plain(listed, call, now)
+            return self._v3.plain(listed, call)
         content, until_ms = self._files.get(call.query.get("token", ""), (b"", 0))
         if now > until_ms:
             return self._v3.failed(call, Failed("refund_missing", "下载链接无效或已过期"), now)
@@ -200,7 +203,7 @@ class WechatTwin:
         self._files[token] = packed, now + _BILL_LIVES_MS
         host = next((value for name, value in heard.headers if name.lower() == "host"), "127.0.0.1")
         url = f"http://{host}/v3/billdownload/file?token={token}"
-        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call, now)
+        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call)
 
     def _content(self, flow: bool, date: str, kind: str, now: int, mode: str) -> bytes:
         try:
