@@ -16,6 +16,7 @@ from daozhang.core.faults import Conflict
 from daozhang.core.fleet import Announcement, Command, Device, DeviceState, Standing
 from daozhang.core.texts import rfc3339
 from daozhang.devices import enrolment, health, shelf, topics
+from daozhang.devices.announcing import silence
 from daozhang.flow.house import House
 
 _COMMAND_LIVES_MS = 600_000
@@ -50,6 +51,7 @@ class NewCommand(Struct):
 
 def announcement_picture(one: Announcement) -> dict[str, Any]:
     """One announcement as the payment and the speaker show it."""
+    silent = silence(one)
     return {
         "id": one.id,
         "object": "announcement",
@@ -60,6 +62,8 @@ def announcement_picture(one: Announcement) -> dict[str, Any]:
         "state": one.state.value,
         "late": one.late,
         "why": one.why or None,
+        "cause": silent[0] if silent else None,
+        "says": {"zh": silent[1], "en": silent[2]} if silent else None,
         "at": rfc3339(one.played_ms or one.delivered_ms or one.queued_ms),
         "event_at": rfc3339(one.at_ms),
         "queued_at": rfc3339(one.queued_ms),

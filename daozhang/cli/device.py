@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _all(link: Link) -> list[dict[str, Any]]:
         cursor = page["next_cursor"]
 
 
-def _one(link: Link, which: str) -> str:
+def one_device(link: Link, which: str) -> str:
     """An id from an id or a serial."""
     if which.startswith("dev_"):
         return which
@@ -85,7 +86,7 @@ def _one(link: Link, which: str) -> str:
 def show(talk: Talk, which: str) -> None:
     """一台设备及其经历 / one device and what happened to it"""
     link = Link(talk.data)
-    ident = _one(link, which)
+    ident = one_device(link, which)
     told = link.must("GET", f"/devices/{ident}")
     told["facts"] = link.must("GET", f"/devices/{ident}/facts")["data"]
     told["commands"] = link.must("GET", f"/devices/{ident}/commands")["data"]
@@ -107,12 +108,15 @@ def show(talk: Talk, which: str) -> None:
 @verb
 def command(talk: Talk, which: str, command: str, args: tuple[str, ...], wait: float) -> None:
     """远程命令并等结果(10 未完成)/ a remote command and its outcome (exit 10: not done)"""
-    import time
-
-    link = Link(talk.data)
-    ident = _one(link, which)
     given = dict(one.split("=", 1) for one in args if "=" in one)
-    made = link.must("POST", f"/devices/{ident}/commands", {"command": command, "args": given})
+    command_and_wait(talk, which, command, given, wait)
+
+
+def command_and_wait(talk: Talk, which: str, command: str, args: dict[str, str], wait: float) -> None:
+    """Send a command and show what came of it; exits 0 when it is done and 10 when not."""
+    link = Link(talk.data)
+    ident = one_device(link, which)
+    made = link.must("POST", f"/devices/{ident}/commands", {"command": command, "args": args})
     end = time.monotonic() + wait
     while made["state"] in ("queued", "delivered") and time.monotonic() < end:
         time.sleep(0.2)

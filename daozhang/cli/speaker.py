@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from daozhang.cli.device import command_and_wait, one_device
 from daozhang.cli.link import Link
 from daozhang.cli.say import Oops, Talk, verb, yuan
 from daozhang.core.money import fen_of_yuan
@@ -49,13 +50,24 @@ def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_la
     talk.show(f"{out}  {seconds} s  {text[lang]}")
 
 
+@speaker.command("test")
+@click.argument("device")
+@click.option("--wait", default=10.0, help="等结果的秒数 / seconds to wait for the outcome")
+@verb
+def test(talk: Talk, device: str, wait: float) -> None:
+    """让云喇叭自检并回报(10 未完成)/ a self-test with its outcome (exit 10: not done)"""
+    command_and_wait(talk, device, "self_test", {}, wait)
+
+
 @speaker.command("log")
 @click.argument("device")
 @verb
 def log(talk: Talk, device: str) -> None:
     """播报记录 / what a speaker was told"""
-    told = Link(talk.data).must("GET", f"/speakers/{device}/announcements?limit=100")
+    link = Link(talk.data)
+    told = link.must("GET", f"/speakers/{one_device(link, device)}/announcements?limit=100")
     talk.document(told)
     for one in told["data"]:
         late = talk.pick(" 补报", " late") if one["late"] else ""
-        talk.show(f"{one['event_at'][:19]}  {yuan(one['amount'])}  {one['state']}{late}  {one['why'] or ''}  {one['payment']}")
+        silent = talk.word(one["says"])
+        talk.show(f"{one['event_at'][:19]}  {yuan(one['amount'])}  {one['state']}{late}  {silent}  {one['payment']}")

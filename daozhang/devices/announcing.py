@@ -36,6 +36,21 @@ _SAYS = {
     "later": ("暂无结果,先别重收", "no result yet, do not charge again"),
 }
 
+# Why nobody heard it (as the speaker said, or its absence) -> the cause, and what the shop reads.
+_SILENT = {
+    "muted": ("device.speaker_muted", "云喇叭静音,请看屏幕", "The speaker is muted: look at the screen"),
+    "offline": ("device.speaker_offline", "云喇叭离线,请看屏幕", "The speaker is offline: look at the screen"),
+    "": ("device.speaker_offline", "云喇叭没有播报,请看屏幕", "The speaker did not speak: look at the screen"),
+}
+
+
+def silence(one: Announcement) -> tuple[str, str, str] | None:
+    """Cause and words, in Chinese and English, for an announcement that was not heard in time; None for any other."""
+    if one.played_ms or not (one.alarmed_ms or one.why):
+        return None
+    why = one.why or ("" if one.delivered_ms else "offline")
+    return _SILENT.get(why, _SILENT[""])
+
 
 def is_late(one: Announcement, now_ms: int, connected_ms: int) -> bool:
     """Must it be said as late? ``connected_ms``: since when this connection stands; ``sends`` counts this one."""

@@ -15,7 +15,7 @@ from daozhang.core.fleet import Announcement, Fleet
 from daozhang.core.ids import bucket_of_ulid, is_ulid
 from daozhang.core.payment import State
 from daozhang.core.ports import Event
-from daozhang.devices.announcing import LEASE_MS, SILENT_AFTER_MS
+from daozhang.devices.announcing import LEASE_MS, SILENT_AFTER_MS, silence
 from daozhang.flow.find_out import due_ms
 from daozhang.flow.house import House
 from daozhang.flow.pen import Pen
@@ -27,13 +27,6 @@ _OLD_MS = 60_000
 _MANY_LINES = 200
 _LOOKS, _BETWEEN_MS = 6, 8  # a notified line may wait for a transaction that began earlier: look a few times
 _SAID_ALARM, _SAID_PLAYED = 1, 2
-
-# Why nobody heard it -> the cause, and what the shop reads.
-_SILENT = {
-    "muted": ("device.speaker_muted", "云喇叭静音,请看屏幕", "The speaker is muted: look at the screen"),
-    "offline": ("device.speaker_offline", "云喇叭离线,请看屏幕", "The speaker is offline: look at the screen"),
-    "": ("device.speaker_offline", "云喇叭没有播报,请看屏幕", "The speaker did not speak: look at the screen"),
-}
 
 
 class Books(Fleet, Protocol):
@@ -163,9 +156,8 @@ class Crier:
         if one.played_ms:
             text = f"{'补报' if one.late else '播报'}完成 / {'said late' if one.late else 'said'}"
             return Evidence(one.payment, 0, now, "told", who, "announce", text=text, detail=detail), "announcement.played"
-        why = one.why or ("" if one.delivered_ms else "offline")
-        code, zh, en = _SILENT.get(why, _SILENT[""])
-        says = {"why": why or "silent", "says": {"zh": zh, "en": en}}
+        code, zh, en = silence(one) or ("", "", "")
+        says = {"why": one.why or "silent", "says": {"zh": zh, "en": en}}
         line = Evidence(one.payment, 0, now, "act", "us", "announce", code=code, text=f"{zh} / {en}", detail={**detail, **says})
         return line, "announcement.failed"
 

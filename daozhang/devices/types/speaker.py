@@ -3,4 +3,4 @@
 ZH, EN = "云喇叭", "cloud speaker"
 SPEAKS = True
 COMMANDS = ("restart", "refresh", "self_test", "upload_log", "switch_network")
-DESIRED = {"volume": 80, "lang": "zh", "only_amount": False, "quiet_from": "", "quiet_to": ""}
+DESIRED = {"volume": 80, "lang": "zh", "only_amount": False}

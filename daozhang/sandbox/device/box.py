@@ -1,12 +1,16 @@
 """What is inside a simulated speaker: it checks, remembers, speaks, answers. No sockets, no clock of its own."""
 
+import base64
 import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from daozhang.core.texts import ms_of_rfc3339, rfc3339
 from daozhang.devices.announcing import verified
+from daozhang.devices.firmware import Refused, Slots, accepted
 
 FAULTS = frozenset({"mute", "drift", "loss", "battery", "old", "sim", "slow", "misbound"})
 _DRIFT_MS = 3 * 3_600_000
@@ -33,6 +37,8 @@ class Box:
     volume: int = 80
     config_n: int = 0
     battery: int = 90
+    firmware_key: str = ""
+    slots: Slots = field(default_factory=lambda: Slots("1.4.0"))
     flash: dict[str, int] = field(default_factory=lambda: {"n": 0})
     spoken: list[Spoken] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -90,9 +96,25 @@ class Box:
         result: dict[str, Any] = {}
         if table["command"] == "self_test":
             result = {"speaker": "muted" if self.muted else "ok", "volume": self.volume, "battery": self.battery}
+        elif table["command"] == "update":
+            return self._update(table)
         elif table["command"] == "upload_log":
             result = {"lines": [f"spoke {one.announce_id} late={one.late}" for one in self.spoken[-5:]]}
         return {"command_id": table["command_id"], "state": "done", "result": result}
+
+    def _update(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Take an image that is ours, newer and whole; say why when it is not."""
+        args, answer = table.get("args") or {}, {"command_id": table["command_id"]}
+        try:
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.firmware_key))
+            image = base64.b64decode(str(args.get("image", "")))
+            manifest = str(args.get("manifest", "")).encode()
+            self.slots.install(accepted(manifest, image, key, "speaker", self.slots.running, self.slots.floor))
+        except Refused as why:
+            return {**answer, "state": "failed", "why": why.why}
+        except ValueError:
+            return {**answer, "state": "failed", "why": "signature"}
+        return {**answer, "state": "done"}
 
     def _configure(self, table: dict[str, Any]) -> None:
         desired = table.get("desired") or {}
@@ -107,7 +129,7 @@ class Box:
         told: dict[str, Any] = {
             "n": self._beats, "battery": self.battery, "mains": "battery" not in self.faults, "signal_dbm": -71,
             "network": "4g", "rtt_ms": 48, "loss": 0.3 if "loss" in self.faults else 0.0, "sim": "active",
-            "data_left_mb": 812, "software": "1.0.3" if "old" in self.faults else "1.4.0", "config_n": self.config_n,
+            "data_left_mb": 812, "software": "1.0.3" if "old" in self.faults else self.slots.running, "config_n": self.config_n,
             "clock_ms": self.clock(now_ms), "speaker": "ok", "volume": 0 if "mute" in self.faults else self.volume,
             "muted": self.muted,
         }  # fmt: skip
