@@ -20,6 +20,7 @@ from daozhang.core.refund import RefundKind
 from daozhang.core.texts import ms_of_rfc3339
 from daozhang.flow import find_out, late, tell
 from daozhang.flow import refund as refunds
+from daozhang.flow.code_watch import CodeWatch
 from daozhang.flow.house import House
 from daozhang.flow.take import Order, take
 
@@ -58,6 +59,7 @@ class Payments:
     def __init__(self, house: House, guard: Guard) -> None:
         self._house, self._guard = house, guard
         self._tills: dict[str, tuple[int, str]] = {}
+        self._codes = CodeWatch(house.rand.bytes(32))
 
     def doors(self) -> list[Door]:
         write, read = "payments:write", "payments:read"
@@ -88,12 +90,28 @@ class Payments:
             wanted.method.code if isinstance(wanted.method, PayByCode) else None, wanted.subject, wanted.metadata,
             asked.caller.key.livemode, key, None if isinstance(wanted.method, PayByCode) else wanted.method.channel,
         )  # fmt: skip
+        await self._watch_code(order)
         try:
             payment = await take(self._house, order, round(wanted.wait_s * 1000))
         except KeyUsed as used:
             no_repeat(used, key)
             return await self._tell_of(await self._mine(asked, used.made), {"Idempotent-Replayed": "true"})
+        if payment.refusal is not None and payment.refusal.get("hint") == "payer.code_expired":
+            now = self._house.clock.now_ms()
+            if self._codes.was_wrong(payment.till, now):
+                await self._house.store.alarm("payment.codes_tried", payment.till, now, {"merchant": payment.merchant})
         return await self._tell_of(payment, fresh=True)
+
+    async def _watch_code(self, order: Order) -> None:
+        """Codes that are tried out are noticed and slowed down (A21). Raises TooManyWrongCodes."""
+        if order.code is None:
+            return
+        now = self._house.clock.now_ms()
+        self._codes.may_try(order.till, now)
+        other = self._codes.elsewhere(order.code, order.merchant.id, now)
+        if other:
+            detail = {"merchants": [other, order.merchant.id], "order": order.merchant_order_no}
+            await self._house.store.alarm("payment.code_at_two_shops", order.till, now, detail)
 
     async def _store_of(self, merchant: str, till: str) -> str:
         """The till's store; a till of somebody else does not exist."""

@@ -67,6 +67,8 @@ KINDS: dict[str, Kind] = {
                         "不用回答", "nothing to answer"),
     "moved": Kind(409, "这笔支付正在变化", "The payment is moving at this moment",
                   "稍等再试", "wait a moment and try again", True),
+    "too_many_codes": Kind(429, "这个收银台一分钟内扫了太多无效的付款码", "This till has tried too many codes that are none",
+                           "按 Retry-After 再试;请顾客刷新付款码", "try again after Retry-After; ask the payer to refresh the code", True),
     "serial_taken": Kind(409, "这个序列号已在使用", "This serial is at work already",
                          "先停用原来的设备", "revoke the device that has it first"),
     "bad_enrol_code": Kind(403, "入网码无效、已用过、已过期,或序列号不符", "The code is unknown, used, too old, or for another serial",

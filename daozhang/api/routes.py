@@ -19,6 +19,7 @@ from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailabl
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
 from daozhang.core.request_log import Line
+from daozhang.flow.code_watch import TooManyWrongCodes
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
 from daozhang.flow.late import NoQuestion
@@ -211,6 +212,8 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
             return Problem(
                 "wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code
             )
+        case TooManyWrongCodes():
+            return Problem("too_many_codes", headers={"Retry-After": str(fault.wait_s)})
         case Gone():
             return Problem("not_found")
         case NoAccount():

@@ -1,0 +1,53 @@
+"""Payment codes that are tried out (attack A21): too many wrong ones at one till, or one code at two shops in a minute.
+
+A code is remembered for a minute only, in memory, as a hash under a key that nobody else has; it is never stored.
+"""
+
+import hashlib
+from collections import OrderedDict, deque
+
+from daozhang.core.faults import Fault
+
+_A_MINUTE_MS = 60_000
+MOST_WRONG = 30  # no honest till scans as many dead codes in a minute
+_MOST_TILLS, _MOST_CODES = 10_000, 50_000
+
+
+class TooManyWrongCodes(Fault):
+    """This till has tried too many codes that are none; ``wait_s``: when it may go on."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__("too many wrong codes")
+        self.wait_s = wait_s
+
+
+class CodeWatch:
+    """One process's memory of the last minute. ``key``: random bytes of this life."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._wrong: dict[str, deque[int]] = {}
+        self._seen: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+
+    def may_try(self, till: str, now_ms: int) -> None:
+        """Raises TooManyWrongCodes."""
+        wrong = self._wrong.get(till)
+        if wrong is not None and len(wrong) == MOST_WRONG and now_ms - wrong[0] < _A_MINUTE_MS:
+            raise TooManyWrongCodes((wrong[0] + _A_MINUTE_MS - now_ms) // 1000 + 1)
+
+    def was_wrong(self, till: str, now_ms: int) -> bool:
+        """The channel says that it was no code. True when this one filled the measure: somebody shall be told."""
+        if len(self._wrong) >= _MOST_TILLS:
+            self._wrong.clear()
+        wrong = self._wrong.setdefault(till, deque(maxlen=MOST_WRONG))
+        wrong.append(now_ms)
+        return len(wrong) == MOST_WRONG and now_ms - wrong[0] < _A_MINUTE_MS
+
+    def elsewhere(self, code: str, merchant: str, now_ms: int) -> str:
+        """Another merchant that was shown this very code in the last minute; "" when none was."""
+        name = hashlib.blake2b(code.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
+        at_ms, other = self._seen.pop(name, (0, ""))
+        self._seen[name] = (now_ms, merchant)
+        while len(self._seen) > _MOST_CODES:
+            self._seen.popitem(last=False)
+        return other if other != merchant and now_ms - at_ms < _A_MINUTE_MS else ""
