@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
+import daozhang
+from daozhang.api.asyncapi import document
 from daozhang.api.auth import Guard
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, answer
@@ -124,6 +126,7 @@ class DeviceDoors:
             Door("GET", "/v1/devices/{id}/commands", self.commands, "命令及结果", "commands and their outcome", read),
             Door("GET", "/v1/devices/{id}/facts", self.facts, "设备经历", "what happened to it", read),
             Door("GET", "/v1/device_types", self.types, "设备类型", "device types", None),
+            Door("GET", "/v1/asyncapi.json", self.asyncapi, "设备接口文档(AsyncAPI 3)", "the device plane (AsyncAPI 3)", None),
             Door("GET", "/v1/speakers/{id}/announcements", self.announcements, "播报记录", "what a speaker was told", pays, query=("limit",)),
         ]  # fmt: skip
 
@@ -270,6 +273,9 @@ class DeviceDoors:
         told = [{"type": kind.name, "name": {"zh": kind.zh, "en": kind.en}, "speaks": kind.speaks,
                  "commands": list(kind.commands)} for kind in self._types.values()]  # fmt: skip
         return answer({"data": told, "has_more": False, "next_cursor": None})
+
+    async def asyncapi(self, asked: Asked) -> Response:
+        return answer(document(daozhang.__version__, self._where))
 
     async def announcements(self, asked: Asked) -> Response:
         rows = await self._fleet.announcements_to(await self._mine(asked), asked.limit())

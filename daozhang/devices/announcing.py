@@ -35,6 +35,7 @@ _SAYS = {
     "not_paid": ("没收到钱", "not paid"),
     "later": ("暂无结果,先别重收", "no result yet, do not charge again"),
 }
+KINDS = tuple(_SAYS)
 
 # Why nobody heard it (as the speaker said, or its absence) -> the cause, and what the shop reads.
 _SILENT = {

@@ -10,7 +10,7 @@ _LOW_BATTERY = 15
 _SKEW_MS = 60_000
 _WEAK_DBM = -105
 LEAST_SOFTWARE = (1, 2)  # older ones are known to lose announcements
-_REPORT_KEYS = frozenset({
+REPORT_KEYS = frozenset({
     "battery", "mains", "signal_dbm", "network", "rtt_ms", "loss", "sim", "data_left_mb", "software", "driver",
     "config_n", "clock_ms", "scanner", "printer", "speaker", "volume", "muted", "uptime_s", "n", "skew_ms", "place",
 })  # fmt: skip
@@ -22,7 +22,7 @@ def cleaned(reported: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value[:_MOST_TEXT] if isinstance(value, str) else value
         for name, value in reported.items()
-        if name in _REPORT_KEYS and isinstance(value, bool | int | float | str | None) and _finite(value)
+        if name in REPORT_KEYS and isinstance(value, bool | int | float | str | None) and _finite(value)
     }
 
 
