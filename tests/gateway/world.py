@@ -295,7 +295,8 @@ class World:
             await asyncio.sleep(1)
             if self.hub is not None:
                 self.hub.sweep()
-                self.hub.notified("")  # what the store says after a notification may have been missed
+                if self.rng.random() < 0.1:
+                    self.hub.notified("")  # what the store says after notifications may have been missed
 
     async def _alarms(self) -> None:
         """The crier's law: not heard in time, or said to be silent: told in writing."""
