@@ -33,6 +33,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/devices/{id}/commands": say.Command, "GET /v1/devices/{id}/commands": say.CommandPage,
     "GET /v1/devices/{id}/facts": say.FactPage, "GET /v1/device_types": say.TypePage,
     "GET /v1/speakers/{id}/announcements": say.AnnouncementPage, "GET /v1/receipts/{id}": say.Receipt,
+    "GET /v1/asyncapi.json": dict[str, Any],
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],
     "DELETE /v1/sandbox/faults": dict[str, Any], "GET /v1/sandbox/books": dict[str, Any],

@@ -44,7 +44,8 @@ class Method(Struct):
 
 
 class Announcement(Struct):
-    """One telling of a speaker. ``state``: queued, delivered, played, and ends without being heard."""
+    """One telling of a speaker. ``state``: queued, delivered, played, summarised, unheard; ``cause`` and ``says`` where it was not
+    heard in time."""
 
     id: str
     object: str
@@ -61,6 +62,8 @@ class Announcement(Struct):
     delivered_at: str | None
     played_at: str | None
     alarmed_at: str | None
+    cause: str | None = None
+    says: Words | None = None
 
 
 class EnrollCode(Struct):

@@ -26,7 +26,7 @@ export interface AlarmPage {
   next_cursor: string | null;
 }
 
-/** One telling of a speaker. ``state``: queued, delivered, played, and ends without being heard. */
+/** One telling of a speaker. ``state``: queued, delivered, played, summarised, unheard; ``cause`` and ``says`` where it was not heard in time. */
 export interface Announcement {
   id: string;
   object: string;
@@ -43,6 +43,8 @@ export interface Announcement {
   delivered_at: string | null;
   played_at: string | null;
   alarmed_at: string | null;
+  cause?: string | null;
+  says?: Words | null;
 }
 
 export interface AnnouncementPage {
@@ -491,7 +493,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
   request_id: string;
   retryable: boolean;
   next_step: {
@@ -843,6 +845,9 @@ export const doors = (send: Send) => ({
     /** 设备类型 / device types */
     getDeviceTypes: (): Promise<TypePage> =>
       send("GET", `/v1/device_types`, {  }) as Promise<TypePage>,
+    /** 设备接口文档(AsyncAPI 3) / the device plane (AsyncAPI 3) */
+    getAsyncapiJson: (): Promise<Record<string, unknown>> =>
+      send("GET", `/v1/asyncapi.json`, {  }) as Promise<Record<string, unknown>>,
     /** 播报记录 / what a speaker was told */
     getSpeakersIdAnnouncements: (id: string, query: { "limit"?: string | number } = {}): Promise<AnnouncementPage> =>
       send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }) as Promise<AnnouncementPage>,
