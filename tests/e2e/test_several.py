@@ -1,0 +1,49 @@
+"""Two doors and two workers: the same promises and manners, each webhook delivered, and both doors really serve."""
+
+import threading
+import time
+from pathlib import Path
+
+from tests.conftest import System, free_base_port
+from tests.e2e.test_kills import keep_paying, until_settled
+from tests.e2e.test_webhooks import Endpoint, add, wait_for
+from tests.judge import manners
+
+
+def test_two_serve_and_two_work_keep_every_promise(tmp_path: Path) -> None:
+    data = tmp_path / "d"
+    data.mkdir()
+    (data / "settings.toml").write_text("serve_processes = 2\nwork_processes = 2\n")
+    system = System(data, free_base_port() + 4000)
+    system.start()
+    try:
+        assert len(system.state["pids"]["serve"]) == len(system.state["pids"]["work"]) == 2
+        receiver = Endpoint()
+        add(system, receiver)
+        stop, acknowledged = threading.Event(), set[str]()
+        tills = [threading.Thread(target=keep_paying, args=(system, at, stop, acknowledged), daemon=True) for at in range(8)]
+        for till in tills:
+            till.start()
+        patience = time.monotonic() + 60
+        time.sleep(12)
+        while len(acknowledged) < 60 and time.monotonic() < patience:
+            time.sleep(0.5)
+        stop.set()
+        for till in tills:
+            till.join(30)
+        until_settled(system, acknowledged)
+        assert not manners(system.books(), 3000, 60)
+        truth, cursor = [], "0-0"
+        while True:
+            _, page = system.call("GET", f"/v1/events?limit=100&cursor={cursor}")
+            truth += [event["id"] for event in page["data"]]
+            if not page["has_more"]:
+                break
+            cursor = page["next_cursor"]
+        assert wait_for(lambda: set(truth) <= set(receiver.ids()), 60)
+        # Nobody was killed, so nothing may come twice but what was in hand when an endpoint changed hands.
+        assert len(receiver.heard) - len(set(receiver.ids())) <= len(truth) // 50
+        served = [(data / "logs" / f"serve{at}.log").read_text().count('"decided"') for at in (1, 2)]
+        assert all(served), f"both doors served: {served}"
+    finally:
+        system.stop()
