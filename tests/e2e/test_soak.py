@@ -1,0 +1,113 @@
+"""Ten minutes at 70 % of what the machine does: no error, no leak; then ten times as much for a minute: honest refusals,
+and ten seconds later all is as before, with no wrong state.
+"""
+
+import asyncio
+import json
+import os
+import time
+
+import psutil
+import pytest
+
+from bench.load import Client, at, closed_loop, open_loop
+from bench.payments import Till, draw_codes
+from bench.system import System
+
+_STEADY_S = float(os.environ.get("SOAK_S", "600"))
+_SPIKE_S = min(_STEADY_S / 10, 60)
+
+
+class Watched(Till):
+    """Counts answers by status."""
+
+    def __init__(self, system: System, codes: list[str]) -> None:
+        super().__init__(system.state, system.base_port, codes)
+        self.statuses: dict[int, int] = {}
+        self.orders: list[str] = []
+
+    async def pay(self, number: int) -> None:
+        order = f"S-{os.urandom(8).hex()}"
+        body = {"amount": 100, "merchant_order_no": order, "till": self._till, "method": {"type": "pay_by_code", "code": self._codes[number]}}
+        headers = f"Authorization: Bearer {self._key}\r\nIdempotency-Key: {os.urandom(8).hex()}\r\n"
+        try:
+            reply = await self._client.post("/v1/payments", headers, json.dumps(body).encode())
+            status = reply.status
+        except Exception:
+            status = 0
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+
+
+def usage(system: System) -> tuple[float, int]:
+    """Megabytes and file descriptors of the serving and working processes."""
+    pids = system.state["pids"]
+    family = [psutil.Process(pid) for pid in (*pids["serve"], *pids["work"])]
+    return sum(one.memory_info().rss for one in family) / 1e6, sum(one.num_fds() for one in family)
+
+
+async def capacity(system: System) -> float:
+    till = Watched(system, await draw_codes(system, 1500))
+    seconds, _ = await closed_loop(till.pay, 1500, 64)
+    return 1500 / seconds
+
+
+async def steady(system: System, per_s: float, seconds: float) -> tuple[dict[int, int], list[tuple[float, float, int]], float]:
+    """Statuses, samples of (time, megabytes, descriptors), p99. Codes live a minute, so they are drawn as it goes."""
+    samples, statuses, took = [], dict[int, int](), list[float]()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        till = Watched(system, await draw_codes(system, int(per_s * 10)))
+        _, times = await open_loop(till.pay, int(per_s * 10), per_s)
+        took += times
+        for status, count in till.statuses.items():
+            statuses[status] = statuses.get(status, 0) + count
+        samples.append((time.monotonic(), *usage(system)))
+    return statuses, samples, at(sorted(took), 0.99)
+
+
+def slope_per_hour(samples: list[tuple[float, float, int]]) -> float:
+    """Megabytes an hour, by least squares over the second half (the first fills caches)."""
+    half = samples[len(samples) // 2 :]
+    mean_t = sum(t for t, _, _ in half) / len(half)
+    mean_m = sum(m for _, m, _ in half) / len(half)
+    spread = sum((t - mean_t) ** 2 for t, _, _ in half) or 1.0
+    return sum((t - mean_t) * (m - mean_m) for t, m, _ in half) / spread * 3600
+
+
+async def wrong_states(system: System) -> int:
+    client = Client(system.base_port + 7)
+    link = await client._connect()
+    head = f"GET /books?channel=alipay HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {system.control_token}\r\n\r\n".encode()
+    books = json.loads((await link.ask(head, b"", lambda _: None)).body)
+    paid = {order["out_trade_no"] for order in books["orders"] if order["captured_fen"] > order["returned_fen"]}
+    cursor, known = "", dict[str, str]()
+    line = await Client(system.base_port)._connect()
+    while True:
+        query = f"?limit=100&cursor={cursor}" if cursor else "?limit=100"
+        ask = f"GET /v1/payments{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {system.state['api_key']}\r\n\r\n".encode()
+        page = json.loads((await line.ask(ask, b"", lambda _: None)).body)
+        known |= {"DZ" + one["id"][4:]: one["money"] for one in page["data"]}
+        if not page["has_more"]:
+            break
+        cursor = page["next_cursor"]
+    return sum(known.get(order) != "received" for order in paid) + sum(money == "received" and order not in paid for order, money in known.items())
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(3600)
+def test_ten_minutes_then_a_spike() -> None:
+    with System(23_700, notify_base="none") as system:
+        most = asyncio.run(capacity(system))
+        statuses, samples, p99 = asyncio.run(steady(system, most * 0.7, _STEADY_S))
+        slope, fds = slope_per_hour(samples), [count for _, _, count in samples]
+        print(f"\n{_STEADY_S:.0f} s at {most * 0.7:.0f}/s: {statuses}, p99 {p99:.0f} ms, {slope:+.1f} MB/h, descriptors {fds[0]} -> {fds[-1]}")
+        assert set(statuses) == {201}
+        assert max(fds[len(fds) // 2 :]) <= max(fds[: len(fds) // 2]) + 5
+        spike, _, spike_p99 = asyncio.run(steady(system, most * 10, _SPIKE_S))
+        time.sleep(10)
+        after, _, after_p99 = asyncio.run(steady(system, most * 0.5, 10))
+        print(f"spike of 10 x: {spike}, p99 {spike_p99:.0f} ms; 10 s later: {after}, p99 {after_p99:.0f} ms")
+        assert set(spike) <= {201, 202, 429, 503} and (spike.get(503) or spike.get(429))
+        assert set(after) == {201}
+        time.sleep(5)
+        assert asyncio.run(wrong_states(system)) == 0
