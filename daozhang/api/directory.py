@@ -160,7 +160,7 @@ class DirectoryDoors:
             raise Problem("wrong_mode")
         _complete("settings", wanted.settings, channel.manifest["settings"])
         _complete("secrets", wanted.secrets, channel.manifest["secrets"])
-        row = AccountRow(self._id("acc", merchant.bucket), merchant.bucket, merchant.id, wanted.channel, wanted.livemode,
+        row = AccountRow(self._id("acc", merchant.bucket), merchant.bucket, merchant.id, channel.name, wanted.livemode,
                          wanted.fee_rate, dict(wanted.settings), dict(wanted.secrets))  # fmt: skip
         channel.wire.open_account(row, channel.manifest)  # unusable keys and wrong hosts are refused here
         await self._house.directory.add_account(row, self._seal.close(row.id, row.secrets))

@@ -57,6 +57,8 @@ class Others:
     async def codes(self, asked: Asked) -> Response:
         found = []
         wanted, like = asked.query("channel"), asked.query("q").lower()
+        known = self._house.shelf.get(wanted)
+        wanted = known.name if known is not None else wanted
         for channel in self._house.shelf:
             if wanted in ("", channel.name):
                 rows = [{"channel": channel.name, **row} for row in channel.codes()]

@@ -36,6 +36,7 @@ async def notify(
     channel = house.shelf.get(channel_name)
     if channel is None:
         return 404, "text/plain; charset=utf-8", b"no such channel"
+    channel_name = channel.name
     try:
         heard = channel.wire.hear(content_type, query, body)
         if heard.sealed:

@@ -50,6 +50,14 @@ def test_the_demo_shop_is_paid_by_wechat(system: System) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "cause"), [("no_balance", "payer.insufficient_funds"), ("day_limit", "limit.method")]
 )
+def test_the_tables_and_the_faults_know_the_name_that_people_use(system: System) -> None:
+    by_people, by_us = (system.call("GET", f"/v1/codes?channel={name}&q=REVOKED")[1]["data"] for name in ("wechat", "wechatpay"))
+    assert by_people == by_us and {row["op"] for row in by_us} == {"query", "v2.query"}
+    modes = json.loads(system.cli("chaos", "list", "--channel", "wechat", "--json")[1])["modes"]
+    assert {"signtest", "bank_error_charged", "bill_missing"} <= {mode["name"] for mode in modes}
+    assert all(mode["zh"] and mode["en"] for mode in modes)
+
+
 def test_a_refusal_is_proven_and_named(system: System, behaviour: str, cause: str) -> None:
     told = system.pay(behaviour, wallet="wechat")
     assert (told["verdict"], told["why_no_money"]["id"], told["safe_to_retry"]) == ("not_paid", cause, True)
@@ -91,8 +99,9 @@ def test_v2_over_tls_with_the_merchants_certificate(own_system: System) -> None:
     settings = {name: told[name] for name in ("appid", "mchid", "serial_no")}
     settings |= {"gateway": told["v2_tls_base_url"], "api": "v2", "sign_type": "HMAC-SHA256"}
     secrets = {name: told[name] for name in ("private_key", "apiv3_key", "apiv2_key", "client_certificate", "server_authority")}
-    account = {"channel": "wechatpay", "settings": settings, "secrets": secrets}
-    assert own_system.call("POST", "/v1/channel_accounts", account)[0] == 201
+    account = {"channel": "wechat", "settings": settings, "secrets": secrets}
+    status, made = own_system.call("POST", "/v1/channel_accounts", account)
+    assert status == 201 and made["channel"] == "wechatpay"
     time.sleep(6)  # an account is known for a few seconds
     paid = own_system.pay(wallet="wechat")
     assert paid["verdict"] == "paid"

@@ -18,6 +18,7 @@ from daozhang.core.bill import BadBill, BillKind, BillLine, Poison
 MOST_LINE = 64 * 1024  # letters of one line; no line of these files is near it
 _MOST_AT_ONCE = 1 << 18
 _BEIJING = timezone(timedelta(hours=8))
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _YUAN = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,5}))?", re.ASCII)
 _NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{0,64}", re.ASCII)
 _KINDS = {"SUCCESS": BillKind.PAY, "REFUND": BillKind.REFUND, "REVOKED": BillKind.UNDO}
@@ -271,7 +272,9 @@ def _rounded(parts: int) -> int:
 def _moment(text: str) -> int:
     """Milliseconds of a time of Beijing."""
     try:
-        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_BEIJING)
+        if not _TIME.fullmatch(text):
+            raise ValueError("another form")
+        moment = datetime.fromisoformat(text).replace(tzinfo=_BEIJING)
     except ValueError:
         raise _Bad("a time that is none") from None
     return int(moment.timestamp()) * 1000

@@ -100,7 +100,7 @@ class WechatTwin:
             return Said(200, (), b"", 0, Wire.RESET)
         try:
             if call.op == "bill":
-                return self._bill(old, call, heard, mode)
+                return self._on_its_way(self._bill(old, call, heard, mode), mode)
             return self._on_its_way(self._carry_out(old, call, now, mode), mode)
         except Failed as failed:
             spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
@@ -167,8 +167,7 @@ class WechatTwin:
                 return said
 
     def _log(self, old: bool, call: Call, now: int, mode: str) -> None:
-        moment = _EPOCH + timedelta(milliseconds=now)
-        at = f"{moment:%Y-%m-%dT%H:%M:%S}.{now % 1000:03d}Z"
+        at = (_EPOCH + timedelta(milliseconds=now)).isoformat("T", "milliseconds")[:-6] + "Z"
         number = self._journal.by_transaction.get(call.order, call.order)
         method = f"{'v2' if old else 'v3'}.{call.op.replace('_', '.') if call.op.startswith('refund') else f'trade.{call.op}'}"
         self._journal.asked(
