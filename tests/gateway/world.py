@@ -350,9 +350,12 @@ class World:
                     found.append(f"{one.announce_id}: spoken, and nobody paid")
             found += [f"{speaker.box.device}: refused {why}" for why in speaker.box.refused if why == "signature"]
         found += [f"{ident}: spoken {times} times as new" for ident, times in new.items() if times > 1]
+        spoken = {one.announce_id for speaker in self.speakers for one in speaker.box.spoken}
         for ident, row in self.books.rows.items():
             if row.state not in (Told.PLAYED, Told.SUMMARISED):
-                found.append(f"{ident}: still {row.state.value}")
+                # Its word that it spoke was lost for good: then it did speak, and the shop has it in writing.
+                if ident not in spoken or ident not in self.told_in_writing:
+                    found.append(f"{ident}: still {row.state.value}")
             elif row.played_ms - row.at_ms > SILENT_AFTER_MS + 600 and ident not in self.told_in_writing:
                 found.append(f"{ident}: heard after {row.played_ms - row.at_ms} ms, and nobody was told in writing")
         return found
