@@ -136,6 +136,11 @@ class Pump:
         found = await self._store.wanted(endpoint, now, 1 if endpoint.failures >= BREAKS_AFTER else _PAGE)
         if not found:
             return None
+        # Read after the events: what happened after a rotation is signed with the new secret too.
+        fresh = await self._store.endpoint(endpoint.merchant, endpoint.id)
+        if fresh is None or fresh.fence != endpoint.fence or fresh.state == "disabled":
+            return None
+        endpoint = fresh
         health = _Health(endpoint.failures, endpoint.failing_since_ms)
         to_send = [one for one in found if not one.fresh or _concerns(one, endpoint)]
         await self._deliver(endpoint, to_send, health)
