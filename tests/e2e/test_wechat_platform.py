@@ -47,9 +47,6 @@ def test_the_demo_shop_is_paid_by_wechat(system: System) -> None:
     assert (book["captured_fen"], book["returned_fen"]) == (1250, 250)
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "cause"), [("no_balance", "payer.insufficient_funds"), ("day_limit", "limit.method")]
-)
 def test_the_tables_and_the_faults_know_the_name_that_people_use(system: System) -> None:
     by_people, by_us = (system.call("GET", f"/v1/codes?channel={name}&q=REVOKED")[1]["data"] for name in ("wechat", "wechatpay"))
     assert by_people == by_us and {row["op"] for row in by_us} == {"query", "v2.query"}
@@ -58,6 +55,9 @@ def test_the_tables_and_the_faults_know_the_name_that_people_use(system: System)
     assert all(mode["zh"] and mode["en"] for mode in modes)
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "cause"), [("no_balance", "payer.insufficient_funds"), ("day_limit", "limit.method")]
+)
 def test_a_refusal_is_proven_and_named(system: System, behaviour: str, cause: str) -> None:
     told = system.pay(behaviour, wallet="wechat")
     assert (told["verdict"], told["why_no_money"]["id"], told["safe_to_retry"]) == ("not_paid", cause, True)
