@@ -10,7 +10,7 @@ from daozhang.core.fleet import Device, Fact, Fleet, Standing
 from daozhang.core.ports import Clock, Proc
 from daozhang.devices import enrolment
 from daozhang.devices.mqtt.packets import V5, Connect, Reason
-from daozhang.devices.session import Said
+from daozhang.devices.session import Said, Stage
 from daozhang.gateway.ink import Ink
 from daozhang.gateway.line import Line
 from daozhang.gateway.outgoing import Outgoing
@@ -18,10 +18,12 @@ from daozhang.gateway.reports import Reports
 
 log = logging.getLogger("daozhang.gateway")
 CONNECT_WITHIN_S = 5.0
+_ANSWER_WITHIN_S = 60.0
 _ACK_WITHIN_S = 20.0
 _MOST_STRANGERS = 4_096  # connections that have not yet said who they are
 _TRIES, _TRIES_S = 8, 30.0  # wrong secrets for one name from one place
 _CLONES, _CLONES_S = 5, 60.0  # take-overs of a living connection before two boxes are suspected
+_ALARM_EVERY_S = 60.0
 _MOST_REMEMBERED = 10_000
 
 
@@ -108,10 +110,10 @@ class Hub:
         self.out.wanted(line, greet=True)
 
     def alarm(self, line: Line, kind: str, detail: str) -> None:
-        """Somebody tries what no honest device does: written down, at most once in ten seconds for each kind."""
+        """Somebody tries what no honest device does: written down, at most once a minute for each kind."""
         subject = line.device.id if line.device is not None else line.peer
         now = self.seconds()
-        if now - self._alarmed.get((subject, kind), -100.0) < 10:
+        if now - self._alarmed.get((subject, kind), -_ALARM_EVERY_S) < _ALARM_EVERY_S:
             return
         if len(self._alarmed) > _MOST_REMEMBERED:
             self._alarmed.clear()
@@ -266,10 +268,15 @@ class Hub:
         self.out.wanted(line, greet=True)
 
     def sweep(self) -> None:
-        """Once a second: strangers who say nothing, and devices whose keep-alive is over."""
+        """Once a second: strangers who say nothing, and devices whose keep-alive is over.
+
+        Whoever has said who it is waits for us, not we for it: in a storm that may take longer.
+        """
         now = self.seconds()
-        for line in [one for one in self.strangers if now - one.born > CONNECT_WITHIN_S]:
-            line.abort("it did not say who it is")
+        for line in list(self.strangers):
+            waits = CONNECT_WITHIN_S if line.session.stage is Stage.WAITING else _ANSWER_WITHIN_S
+            if now - line.born > waits:
+                line.abort("it did not say who it is")
         for line in list(self.lines.values()):
             limit = line.session.keep_alive_s * 1.5
             if limit and now - line.heard_s > limit:

@@ -48,7 +48,7 @@ class Line(asyncio.Protocol):
 
     __slots__ = (
         "born", "desk", "device", "end", "heard_s", "keep", "late_out", "number", "online_ms", "peer", "pumping", "queue",
-        "reader", "said_n", "session", "tokens", "transport", "wanted", "web",
+        "reader", "said_n", "session", "skewed", "tokens", "transport", "wanted", "web",
     )  # fmt: skip
 
     def __init__(self, desk: Desk) -> None:
@@ -68,7 +68,7 @@ class Line(asyncio.Protocol):
         self.tokens = _BURST
         self.queue: list[tuple[bool, int, str, str, Any, int]] | None = None
         self.late_out = ""
-        self.pumping = self.wanted = False
+        self.pumping = self.wanted = self.skewed = False
 
     # -- the transport speaks ------------------------------------------------------------------------------------------
 

@@ -46,7 +46,8 @@ class Reports:
         skew = _skew(table, now)
         if skew is not None:
             reported["skew_ms"] = skew
-            if abs(skew) > _SKEW_MS:
+            was, line.skewed = line.skewed, abs(skew) > _SKEW_MS
+            if line.skewed and not was:  # once, not with every heartbeat
                 line.desk.alarm(line, "clock_skew", f"{skew} ms")
         self._ink.beat(Beat(device.id, device.bucket, now, reported), done)
 
