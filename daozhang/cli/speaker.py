@@ -20,7 +20,7 @@ def speaker() -> None:
 
 @speaker.command("wav")
 @click.option("--amount", required=True, help="金额,元 / amount in yuan")
-@click.option("--wallet", type=click.Choice(list(announcing.WALLETS)), default="alipay", help="钱包 / wallet")
+@click.option("--wallet", default="alipay", help="钱包:alipay、wechat、unionpay / wallet")
 @click.option("--kind", type=click.Choice(["paid", "not_paid", "returned", "later"]), default="paid", help="结论 / verdict")
 @click.option("--late", "late_at", default="", help="补报:原时间,RFC 3339 / as late: the original time")
 @click.option("--voice", "voice_lang", type=click.Choice(["zh", "en"]), default=None, help="语音,默认同 --lang / voice, default --lang")
@@ -30,6 +30,7 @@ def speaker() -> None:
 def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_lang: str | None, pack: Path, out: Path) -> None:
     """一条播报的声音文件 / an announcement as a sound file"""
     lang = voice_lang or talk.lang
+    wallet = _wallet(wallet)
     try:
         fen = fen_of_yuan(amount)
         at_ms = ms_of_rfc3339(late_at) if late_at else 0
@@ -48,6 +49,18 @@ def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_la
     seconds = round(len(samples) / RATE, 2)
     talk.document({"file": str(out), "seconds": seconds, "text": text})
     talk.show(f"{out}  {seconds} s  {text[lang]}")
+
+
+def _wallet(name: str) -> str:
+    """The wallet by its channel's name, or by the name that people use."""
+    from daozhang.channels.shelf import Shelf
+
+    channel = Shelf.look().get(name)
+    found = name if name in announcing.WALLETS else channel.name if channel is not None else ""
+    if found not in announcing.WALLETS:
+        known = "、".join(announcing.WALLETS)
+        raise Oops(f"没有 {name} 的声音:有 {known}", f"no clip says {name}: there are {', '.join(announcing.WALLETS)}", code=2)
+    return found
 
 
 @speaker.command("test")

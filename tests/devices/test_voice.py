@@ -63,5 +63,8 @@ def test_one_command_writes_the_file(tmp_path: Path) -> None:
     with wave.open(str(out)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
         assert abs(file.getnframes() / RATE - json.loads(told)["seconds"]) < 0.01
+    code, told, _ = nobody.cli("speaker", "wav", "--amount", "3", "--wallet", "wechat", "-o", str(out), "--json")
+    assert code == 0 and json.loads(told)["text"]["en"] == "WeChat Pay received 3.00 yuan"
+    assert nobody.cli("speaker", "wav", "--amount", "3", "--wallet", "cash", "-o", str(out))[0] == 2
     code, _, says = nobody.cli("speaker", "wav", "--amount", "0", "-o", str(out))
     assert code == 2 and "12.50" in says and "Traceback" not in says
