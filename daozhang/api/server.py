@@ -133,7 +133,7 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
     config = uvicorn.Config(
-        app, http=GuardedProtocol, loop="none", lifespan="off", log_level="warning", access_log=False,
+        app, http=GuardedProtocol, loop="none", lifespan="off", log_config=None, access_log=False,
         timeout_keep_alive=IDLE_S, limit_concurrency=MOST_CONNECTIONS, backlog=2048, server_header=False,
         proxy_headers=False,
         date_header=False, timeout_graceful_shutdown=8, ws="none",
