@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to a channel, one request at a time, and what is known about it at every moment.
 
 Ours, because the wire is what this project is about: whether a byte left us decides whether a payment may be asked
-again. A general client hides that moment, repeats some requests by itself, and costs three times as much CPU.
+again. A general client hides that moment, repeats some requests by itself, and costs more than twice as much CPU.
 """
 
 import asyncio
