@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 import daozhang
 from daozhang.api import docs
@@ -21,11 +21,11 @@ from daozhang.api.limits import Gate, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
-from daozhang.api.problem import Problem, respond
+from daozhang.api.problem import Problem
 from daozhang.api.receipts import ReceiptDoors
 from daozhang.api.refunds import Refunds
 from daozhang.api.request_log import RequestLogDoors, Scribe
-from daozhang.api.routes import Door, Porter, answer, language_of
+from daozhang.api.routes import Door, Porter, answer
 from daozhang.api.webhooks import Webhooks
 from daozhang.core.request_log import RequestLog
 from daozhang.flow.house import House
@@ -47,8 +47,8 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
 class Front:
     """Doors without parameters in their path are opened at once; the router and its middlemen serve all others."""
 
-    def __init__(self, app: Starlette, at_once: dict[tuple[str, str], Endpoint]) -> None:
-        self._app, self._at_once = app, at_once
+    def __init__(self, app: Starlette, at_once: dict[tuple[str, str], Endpoint], scribe: Scribe) -> None:
+        self._app, self._at_once, self._scribe = app, at_once, scribe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._at_once.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -57,6 +57,10 @@ class Front:
             return
         reply = await endpoint(Request(scope, receive))
         await reply(scope, receive, send)
+
+    async def close(self) -> None:
+        """After the last request: what was noted is written down."""
+        await self._scribe.close()
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,11 @@ class Building:
     gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
-def build_app(house: House, building: Building) -> ASGIApp:
+def build_app(house: House, building: Building) -> Front:
     """The application."""
     guard = Guard(house)
     doors, others = doors_of(house, guard, building)
-    scribe = Scribe(building.request_log, house.clock)
+    scribe = Scribe(building.request_log, house.clock, house.witness.unlogged)
     limits, gate = Limits(house.clock, building.rate_per_s), Gate(building.most_lag_ms, building.most_under_way)
     porter = Porter(house, guard, limits, gate, scribe.write)
     page = document(doors, daozhang.__version__)
@@ -97,11 +101,18 @@ def build_app(house: House, building: Building) -> ASGIApp:
         Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),
     ]
-    handlers: dict[Any, Any] = {HTTPException: _http_problem}
+
+    async def no_door(request: Request, raised: Exception) -> Response:
+        """The router's own refusals, in our words."""
+        status, headers = (raised.status_code, dict(raised.headers or {})) if isinstance(raised, HTTPException) else (500, {})
+        code = {404: "no_route", 405: "wrong_method"}.get(status, "internal")
+        return await porter.no_door(request, Problem(code, headers=headers))
+
+    handlers: dict[Any, Any] = {HTTPException: no_door}
     at_once = {
         (method, path): endpoint for path, methods in by_path.items() if "{" not in path for method, endpoint in methods.items()
     }  # fmt: skip
-    return Front(Starlette(routes=routes, exception_handlers=handlers), at_once)
+    return Front(Starlette(routes=routes, exception_handlers=handlers), at_once, scribe)
 
 
 def _by_method(methods: dict[str, Any]) -> Any:
@@ -111,11 +122,3 @@ def _by_method(methods: dict[str, Any]) -> Any:
         return reply
 
     return run
-
-
-async def _http_problem(request: Request, raised: Exception) -> Response:
-    """The router's own refusals, in our words."""
-    status = raised.status_code if isinstance(raised, HTTPException) else 500
-    code = {404: "no_route", 405: "wrong_method"}.get(status, "internal")
-    headers = dict(raised.headers or {}) if isinstance(raised, HTTPException) else {}
-    return respond(Problem(code, headers=headers), language_of(request), "", request.url.path)

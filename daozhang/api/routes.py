@@ -1,5 +1,6 @@
 """One declaration a route: it gives routing, decoding, rights, errors and the OpenAPI document."""
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from daozhang.api.auth import Caller, Guard
+from daozhang.api.auth import Caller, Guard, may
 from daozhang.api.limits import Gate, Limits
 from daozhang.api.problem import Problem, respond
 from daozhang.api.shapes import no_twice
@@ -18,7 +19,7 @@ from daozhang.core.directory import VERSIONS
 from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailable
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
-from daozhang.core.request_log import Line
+from daozhang.core.request_log import Line, path_kept
 from daozhang.flow.code_watch import TooManyWrongCodes
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
@@ -127,11 +128,26 @@ class Porter:
 
         return run
 
+    async def no_door(self, request: Request, problem: Problem) -> Response:
+        """Where the router found no door: the caller's log has it all the same."""
+        with contextlib.suppress(Problem, Fault):
+            await self._guard.identify(request)  # remembered from here on
+
+        async def refuse(asked: Asked) -> Response:
+            asked.caller = self._guard.remembered(request) or _NOBODY
+            raise problem
+
+        return await self.endpoint(Door("", "no door", refuse, "", "", None))(request)
+
     async def _open(self, door: Door, decoder: Any, asked: Asked) -> Response:
         """Raises whatever the door's handler raises, and Problem."""
         if not door.begins:
             return await self._handle(door, decoder, asked)
-        self._gate.enter()
+        try:
+            self._gate.enter()
+        except Problem:
+            asked.caller = self._guard.remembered(asked.request) or _NOBODY  # its log says that we refused
+            raise
         try:
             return await self._handle(door, decoder, asked)
         finally:
@@ -140,8 +156,9 @@ class Porter:
     async def _handle(self, door: Door, decoder: Any, asked: Asked) -> Response:
         request = asked.request
         if door.scope is not None:
-            asked.caller = await self._guard.let_in(request, door.scope)
+            asked.caller = await self._guard.identify(request)
             asked.rate = self._limits.take(asked.caller.key.id)
+            may(asked.caller, door.scope)
             asked.version = _version(request.headers.get("daozhang-version") or asked.caller.key.version)
         asked.raw = await read_body(request, MOST_BODY)
         if decoder is not None:
@@ -161,10 +178,10 @@ class Porter:
             headers.append((b"traceparent", trace.encode("latin-1")))
 
     def _log(self, asked: Asked, now: int, status: int, took_ms: float, problem: str) -> None:
-        key, path = asked.caller.key, str(asked.request.scope["path"])[:200]
+        key, path = asked.caller.key, path_kept(asked.request.scope["path"])
         bucket = key.bucket if key.merchant else bucket_of_merchant(asked.caller.merchant)
         self._write(Line(bucket, asked.caller.merchant, now, asked.request_id, key.id, asked.request.method, path, status,
-                         round(took_ms), problem))  # fmt: skip
+                         round(took_ms), problem, asked.language))  # fmt: skip
 
 
 def _version(named: str) -> str:

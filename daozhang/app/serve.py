@@ -29,6 +29,7 @@ async def run(settings: manual.Settings) -> None:
         await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
                     on_ready=lambda: print("ready", flush=True))  # fmt: skip
     finally:
+        await app.close()
         if sandbox is not None:
             await sandbox.close()
         await built.close()

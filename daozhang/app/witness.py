@@ -26,6 +26,7 @@ DARK = Counter("daozhang_payments_without_information", "Attempts that were unpr
 ANSWERS = Counter("daozhang_channel_answers", "What the channels' answers proved", ["channel", "op", "proves"])
 CHANNEL = Histogram("daozhang_channel_seconds", "How long a channel took to answer", ["channel", "op"], buckets=_SECONDS)
 REQUESTS = Histogram("daozhang_http_request_seconds", "Our doors, by route and status", ["route", "status"], buckets=_SECONDS)
+UNLOGGED = Counter("daozhang_request_log_lost_lines", "Lines of the request log that could not be kept")
 
 
 class Watcher:
@@ -68,6 +69,9 @@ class Watcher:
 
     def served(self, route: str, status: int, took_ms: float) -> None:
         self._child(REQUESTS, route, str(status)).observe(took_ms / 1000)
+
+    def unlogged(self, lines: int) -> None:
+        UNLOGGED.inc(lines)
 
 
 def page() -> bytes:

@@ -19,7 +19,7 @@ def logs() -> None:
 
 
 @logs.command()
-@click.option("--filter", "filters", multiple=True, help="status=5xx, path=/v1/payments")
+@click.option("--filter", "filters", multiple=True, help="status=5xx, path=/v1/payments, since=…")
 @click.option("--for", "span", default="", help="看多久,如 30s;不写为一直看 / how long; for ever when left out")
 @click.option("--limit", type=click.IntRange(1, 100), default=20, help="先显示最近几条 / how many old ones first")
 @verb
@@ -27,8 +27,8 @@ def tail(talk: Talk, filters: tuple[str, ...], span: str, limit: int) -> None:
     """一直看新的请求 / new requests as they come"""
     link, given = Link(talk.data), _given(filters)
     until = time.time() + (seconds(span) if span else 10 * 365 * 86_400)
+    last = _newest(link)  # before the rows, so that nothing falls between the two questions
     rows = link.must("GET", "/request_log?" + urlencode({**given, "limit": limit}))["data"][::-1]
-    last = _newest(link)
     while True:
         for row in rows:
             last = max(last, row["no"])
@@ -45,13 +45,14 @@ def tail(talk: Talk, filters: tuple[str, ...], span: str, limit: int) -> None:
 
 def _newest(link: Link) -> int:
     rows = link.must("GET", "/request_log?limit=1")["data"]
-    return int(rows[0]["no"]) if rows else 1
+    return int(rows[0]["no"]) if rows else 0
 
 
 def _given(filters: tuple[str, ...]) -> dict[str, str]:
     given = dict(text.partition("=")[::2] for text in filters)
-    if wrong := set(given) - {"status", "path"}:
-        raise Oops(f"不能按 {min(wrong)} 过滤:用 status=5xx 或 path=/v1/…", f"no filter {min(wrong)}: use status=5xx or path=/v1/…", code=2)
+    if wrong := set(given) - {"status", "path", "since"}:
+        raise Oops(f"不能按 {min(wrong)} 过滤:用 status=5xx、path=/v1/… 或 since=2026-12-01T08:00:00Z",
+                   f"no filter {min(wrong)}: use status=5xx, path=/v1/… or since=2026-12-01T08:00:00Z", code=2)
     return given
 
 

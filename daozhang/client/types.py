@@ -380,6 +380,7 @@ class RequestLine(Struct):
     status: int
     took_ms: int
     problem: str | None
+    language: str = ""
 
 
 class Alarm(Struct):

@@ -198,6 +198,9 @@ class Witness(Protocol):
     def served(self, route: str, status: int, took_ms: float) -> None:
         """A door answered."""
 
+    def unlogged(self, lines: int) -> None:
+        """Lines of the request log were lost."""
+
 
 class Silent:
     """The witness of tests and simulations."""
@@ -209,6 +212,9 @@ class Silent:
         """Nobody looks."""
 
     def served(self, route: str, status: int, took_ms: float) -> None:
+        """Nobody looks."""
+
+    def unlogged(self, lines: int) -> None:
         """Nobody looks."""
 
 
