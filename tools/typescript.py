@@ -22,6 +22,8 @@ def kind(schema: dict[str, Any]) -> str:
             return " | ".join(dict.fromkeys(kind(one) for one in schema[word]))
     if "enum" in schema:
         return " | ".join(json.dumps(one, ensure_ascii=False) for one in schema["enum"])
+    if "x-extensible-enum" in schema:  # completion for what is known, room for what is to come
+        return " | ".join(json.dumps(one) for one in schema["x-extensible-enum"]) + " | (string & {})"
     match schema.get("type"):
         case "string":
             return "string"

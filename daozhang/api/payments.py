@@ -64,7 +64,7 @@ class Payments:
     def doors(self) -> list[Door]:
         write, read = "payments:write", "payments:read"
         return [
-            Door("POST", "/v1/payments", self.create, "收一笔钱", "take a payment", write, NewPayment, True, True, (201, 202)),
+            Door("POST", "/v1/payments", self.create, "收一笔钱", "take a payment", write, NewPayment, True, True, (200, 201, 202)),
             Door("GET", "/v1/payments", self.list, "支付列表", "list payments", read,
                  query=("cursor", "limit", "status", "till", "merchant_order_no", "created[gte]", "created[lt]")),
             Door("POST", "/v1/payments/lookup", self.lookup, "按单号尾号或金额时间查找", "find by the tail of a number, or amount and time", read, Lookup),
@@ -241,7 +241,7 @@ class Payments:
         payment = await self._mine(asked, asked.path("id"))
         key_of(asked)
         if payment.state in (State.PAID, State.PARTLY_REFUNDED):
-            raise Problem("moved", "已收款,不能关单 / it is paid and cannot be closed", payment=payment.id)
+            raise Problem("paid_already", payment=payment.id)
         return await self._give_up(asked, payment)
 
     async def reverse(self, asked: Asked) -> Response:

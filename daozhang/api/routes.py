@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from daozhang.api.auth import Caller, Guard, may
+from daozhang.api.farewell import Farewell
 from daozhang.api.limits import Gate, Limits
 from daozhang.api.problem import Problem, respond
 from daozhang.api.shapes import no_twice
@@ -83,6 +84,7 @@ class Door:
     begins: bool = False
     statuses: tuple[int, ...] = (200,)
     query: tuple[str, ...] = field(default=())
+    farewell: Farewell | None = None
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -105,7 +107,7 @@ class Porter:
     def endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
         route = f"{door.method} {door.path}"
         decoder = msgspec.json.Decoder(door.body) if door.body is not None else None
-        clock = self._house.clock
+        clock, parting = self._house.clock, door.farewell.headers() if door.farewell else []
 
         async def run(request: Request) -> Response:
             now, began = clock.now_ms(), clock.monotonic_ms()
@@ -124,6 +126,7 @@ class Porter:
             if asked.caller.merchant:
                 self._log(asked, now, reply.status_code, took_ms, problem)
             self._head(asked, reply)
+            reply.raw_headers.extend(parting)
             return reply
 
         return run
@@ -162,7 +165,7 @@ class Porter:
             asked.version = _version(request.headers.get("daozhang-version") or asked.caller.key.version)
         asked.raw = await read_body(request, MOST_BODY)
         if decoder is not None:
-            asked.body = decode(decoder, asked.raw, door.money)
+            asked.body = decode(decoder, asked.raw, door.money, request.headers.get("content-type", ""))
         return await door.handler(asked)
 
     def _head(self, asked: Asked, reply: Response) -> None:
@@ -204,8 +207,9 @@ async def read_body(request: Request, most: int) -> bytes:
     return b"".join(chunks)
 
 
-def decode(decoder: Any, raw: bytes, money: bool) -> Any:
-    """The typed body. Raises Problem with the place of what is wrong."""
+def decode(decoder: Any, raw: bytes, money: bool, kind: str = "") -> Any:
+    """The typed body. JSON is taken under any name; what is none is named by its ``kind``. Raises Problem with the place of
+    what is wrong."""
     try:
         if money:
             no_twice(raw)
@@ -215,6 +219,8 @@ def decode(decoder: Any, raw: bytes, money: bool) -> Any:
         pointer = "/" + place.strip("`$.").replace(".", "/").replace("[", "/").replace("]", "") if place else ""
         raise Problem("bad_field", says, errors=[{"pointer": pointer, "detail": says}]) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as wrong:
+        if kind and "json" not in kind.lower():
+            raise Problem("wrong_type", f"Content-Type: {kind[:100]}") from None
         raise Problem("bad_json", str(wrong)[:200]) from None
 
 
@@ -248,7 +254,7 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
         case Unavailable():
             return Problem("unavailable", str(fault), headers={"Retry-After": str(fault.retry_s)})
         case KeyUsed():
-            return Problem("key_in_flight")
+            return Problem("idempotency_key_reused")
         case Fault():
             return Problem("account_unusable", str(fault))
         case Broken():

@@ -4,6 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from daozhang.client import words as say
+
 
 class Words(Struct):
     zh: str
@@ -28,7 +30,7 @@ class Cause(Struct, rename={"class_": "class"}):
     number: str
     party: str
     party_name: str | None
-    confidence: str
+    confidence: say.Confidence
     probability: float | None
     evidence: list[str]
     ruled_out: list[str]
@@ -37,7 +39,7 @@ class Cause(Struct, rename={"class_": "class"}):
 
 
 class Method(Struct):
-    type: str
+    type: say.MethodType
     channel: str
     code_mask: str | None
     qr: str | None
@@ -53,22 +55,22 @@ class Announcement(Struct):
     payment: str | None
     kind: str
     amount: int
-    state: str
+    state: say.AnnouncementState
     late: bool
     why: str | None
-    at: str | None
-    event_at: str | None
-    queued_at: str | None
-    delivered_at: str | None
-    played_at: str | None
-    alarmed_at: str | None
+    at: say.Time | None
+    event_at: say.Time | None
+    queued_at: say.Time | None
+    delivered_at: say.Time | None
+    played_at: say.Time | None
+    alarmed_at: say.Time | None
     cause: str | None = None
     says: Words | None = None
 
 
 class EnrollCode(Struct):
     code: str
-    until: str | None
+    until: say.Time | None
 
 
 class Device(Struct):
@@ -82,19 +84,19 @@ class Device(Struct):
     type: str
     serial: str
     name: str
-    status: str
+    status: say.DeviceStatus
     online: bool
-    online_at: str | None
-    offline_at: str | None
+    online_at: say.Time | None
+    offline_at: say.Time | None
     offline_why: str | None
-    heard_at: str | None
+    heard_at: say.Time | None
     health: str
     causes: list[Any]
     desired: dict[str, Any]
     desired_n: int
     reported: dict[str, Any]
-    created_at: str | None
-    enrolled_at: str | None
+    created_at: say.Time | None
+    enrolled_at: say.Time | None
     enroll: EnrollCode | None = None
 
 
@@ -116,7 +118,7 @@ class DeviceCredentials(Struct):
     topics: dict[str, Any]
     sign_key: str
     heartbeat_s: int
-    old_secret_until: str | None = None
+    old_secret_until: say.Time | None = None
 
 
 class DeviceCode(Struct):
@@ -130,12 +132,12 @@ class Command(Struct):
     device: str
     command: str
     args: dict[str, Any]
-    state: str
+    state: say.CommandState
     by: str
-    created_at: str | None
-    expires_at: str | None
-    delivered_at: str | None
-    done_at: str | None
+    created_at: say.Time | None
+    expires_at: say.Time | None
+    delivered_at: say.Time | None
+    done_at: say.Time | None
     result: Any
 
 
@@ -146,7 +148,7 @@ class CommandPage(Struct):
 
 
 class DeviceFact(Struct):
-    at: str | None
+    at: say.Time | None
     kind: str
     detail: dict[str, Any]
 
@@ -200,20 +202,20 @@ class Refund(Struct):
     id: str
     object: str
     payment: str
-    amount: int
-    kind: str
+    amount: say.Fen
+    kind: say.RefundKind
     reason: str | None
-    status: str
+    status: say.RefundStatus
     failure: dict[str, Any] | None
-    fee_returned: int
-    created_at: str | None
-    decided_at: str | None
+    fee_returned: say.Fen
+    created_at: say.Time | None
+    decided_at: say.Time | None
 
 
 class Evidence(Struct):
     id: str
     n: int
-    at: str | None
+    at: say.Time | None
     kind: str
     who: str
     op: str | None
@@ -230,24 +232,24 @@ class Payment(Struct):
     id: str
     object: str
     livemode: bool
-    amount: int
-    amount_refunded: int
-    amount_received: int
-    fee: int
+    amount: say.Fen
+    amount_refunded: say.Fen
+    amount_received: say.Fen
+    fee: say.Fen
     currency: str
     merchant_order_no: str
     subject: str
-    status: str
-    verdict: str
+    status: say.PaymentStatus
+    verdict: say.Verdict
     verdict_words: Words
-    money: str
+    money: say.Money
     method: Method
     why_no_information: Cause | None
     why_no_money: Cause | None
     next_step: NextStep
     by_when: Words | None
     safe_to_retry: bool
-    resolve_by: str | None
+    resolve_by: say.Time | None
     tti_ms: int | None
     late_success: bool
     question: str | None
@@ -259,10 +261,10 @@ class Payment(Struct):
     till: str
     metadata: dict[str, str]
     announcements: list[Announcement]
-    told_at: str | None
-    created_at: str | None
-    paid_at: str | None
-    decided_at: str | None
+    told_at: say.Time | None
+    created_at: say.Time | None
+    paid_at: say.Time | None
+    decided_at: say.Time | None
     evidence: list[Evidence] | None = None
 
     @property
@@ -275,7 +277,7 @@ class Event(Struct):
     id: str
     object: str
     type: str
-    timestamp: str | None
+    timestamp: say.Time | None
     subject: str
     cursor: str
     data: dict[str, Any]
@@ -294,7 +296,7 @@ class Merchant(Struct):
     late_after_s: int
     trade: str
     settlement_mode: str
-    created_at: str | None
+    created_at: say.Time | None
 
 
 class Store(Struct):
@@ -302,7 +304,7 @@ class Store(Struct):
     object: str
     merchant: str
     name: str
-    created_at: str | None
+    created_at: say.Time | None
 
 
 class Till(Struct):
@@ -311,7 +313,7 @@ class Till(Struct):
     merchant: str
     store: str
     name: str
-    created_at: str | None
+    created_at: say.Time | None
 
 
 class Key(Struct):
@@ -323,8 +325,8 @@ class Key(Struct):
     livemode: bool
     scopes: list[str]
     version: str
-    created_at: str | None
-    revoked_at: str | None = None
+    created_at: say.Time | None
+    revoked_at: say.Time | None = None
     secret: str | None = None
 
 
@@ -350,29 +352,29 @@ class WebhookEndpoint(Struct):
     url: str
     types: list[str]
     description: str
-    state: str
+    state: say.EndpointState
     failures: int
-    failing_since: str | None
-    next_try: str | None
-    created_at: str | None
+    failing_since: say.Time | None
+    next_try: say.Time | None
+    created_at: say.Time | None
     secret: str | None = None
-    old_secret_until: str | None = None
+    old_secret_until: say.Time | None = None
 
 
 class WebhookAttempt(Struct):
     event: str
     attempt: int
-    at: str | None
+    at: say.Time | None
     status: int | None
     took_ms: int
     taken: bool
     error: Words | None
-    next_attempt: str | None
+    next_attempt: say.Time | None
 
 
 class RequestLine(Struct):
     no: int
-    at: str | None
+    at: say.Time | None
     request_id: str
     key: str
     method: str
@@ -389,7 +391,7 @@ class Alarm(Struct):
     subject: str
     at_ms: int
     detail: dict[str, Any]
-    at: str | None
+    at: say.Time | None
 
 
 class Code(Struct):
@@ -536,5 +538,5 @@ class Resent(Struct):
 class Moved(Struct):
     """The sandbox's clock after it was moved."""
 
-    now: str
+    now: say.Time
     stops: int

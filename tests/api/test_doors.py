@@ -175,7 +175,7 @@ def test_without_a_valid_key_nothing_opens(system: System) -> None:
         assert status == 401 and told["code"] in ("no_key", "bad_key")
 
 
-async def _other_merchant(system: System, scopes: frozenset[str]) -> dict[str, str]:
+async def _other_merchant(system: System, scopes: frozenset[str], livemode: bool = False) -> dict[str, str]:
     from daozhang.store.seal import open_or_create_master_key
     from daozhang.store.store import PgStore
 
@@ -186,12 +186,12 @@ async def _other_merchant(system: System, scopes: frozenset[str]) -> dict[str, s
         merchant = f"mer_{ulid(now, os.urandom(9), 1)}"
         bucket = bucket_of_merchant(merchant)
         shop, till, key = (f"{kind}_{ulid(now, os.urandom(9), bucket)}" for kind in ("sto", "till", "key"))
-        await store.add_merchant(Merchant(merchant, bucket, "另一家", False, now))
+        await store.add_merchant(Merchant(merchant, bucket, "另一家", livemode, now))
         await store.add_shop(Shop(shop, bucket, merchant, "店", now))
         await store.add_till(Till(till, bucket, merchant, shop, "1", now))
-        secret = f"dz_test_sk_{os.urandom(24).hex()}"
+        secret = f"dz_{'live' if livemode else 'test'}_sk_{os.urandom(24).hex()}"
         await store.add_key(
-            ApiKey(key, bucket, merchant, False, scopes, hashlib.sha256(secret.encode()).hexdigest(), now)
+            ApiKey(key, bucket, merchant, livemode, scopes, hashlib.sha256(secret.encode()).hexdigest(), now)
         )
         return {"api_key": secret, "merchant": merchant, "store": shop, "till": till, "key": key}
     finally:

@@ -34,7 +34,7 @@ export interface Announcement {
   payment: string | null;
   kind: string;
   amount: number;
-  state: string;
+  state: "queued" | "delivered" | "played" | "summarised" | "unheard" | (string & {});
   late: boolean;
   why: string | null;
   at: string | null;
@@ -71,7 +71,7 @@ export interface Cause {
   number: string;
   party: string;
   party_name: string | null;
-  confidence: string;
+  confidence: "proven" | "likely" | "unknown" | (string & {});
   probability: number | null;
   evidence: Array<string>;
   ruled_out: Array<string>;
@@ -118,7 +118,7 @@ export interface Command {
   device: string;
   command: string;
   args: Record<string, unknown>;
-  state: string;
+  state: "queued" | "delivered" | "done" | "failed" | "expired" | (string & {});
   by: string;
   created_at: string | null;
   expires_at: string | null;
@@ -153,7 +153,7 @@ export interface Device {
   type: string;
   serial: string;
   name: string;
-  status: string;
+  status: "enrolling" | "active" | "frozen" | "revoked" | (string & {});
   online: boolean;
   online_at: string | null;
   offline_at: string | null;
@@ -336,7 +336,7 @@ export interface MerchantPage {
 }
 
 export interface Method {
-  type: string;
+  type: "pay_by_code" | "pay_by_qr" | (string & {});
   channel: string;
   code_mask: string | null;
   qr: string | null;
@@ -446,10 +446,10 @@ export interface Payment {
   currency: string;
   merchant_order_no: string;
   subject: string;
-  status: string;
-  verdict: string;
+  status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+  verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
   verdict_words: Words;
-  money: string;
+  money: "received" | "not_received" | "returned" | "unresolved" | (string & {});
   method: Method;
   why_no_information: Cause | null;
   why_no_money: Cause | null;
@@ -493,14 +493,23 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
   request_id: string;
   retryable: boolean;
   next_step: {
   zh: string;
   en: string;
 };
-  errors?: Array<Record<string, unknown>>;
+  errors?: Array<{
+  pointer: string;
+  detail: string;
+}>;
+  payment?: string;
+  refund?: string;
+  cause?: string;
+  scanned?: string;
+  refundable?: number;
+  versions?: Array<string>;
 }
 
 export interface Queued {
@@ -533,9 +542,9 @@ export interface Refund {
   object: string;
   payment: string;
   amount: number;
-  kind: string;
+  kind: "refund" | "undo" | "surplus" | "late_success" | (string & {});
   reason: string | null;
-  status: string;
+  status: "created" | "sent" | "unknown" | "waiting_funds" | "succeeded" | "failed" | (string & {});
   failure: Record<string, unknown> | null;
   fee_returned: number;
   created_at: string | null;
@@ -558,6 +567,7 @@ export interface RequestLine {
   status: number;
   took_ms: number;
   problem: string | null;
+  language?: string;
 }
 
 export interface RequestPage {
@@ -659,7 +669,7 @@ export interface WebhookEndpoint {
   url: string;
   types: Array<string>;
   description: string;
-  state: string;
+  state: "enabled" | "failing" | "disabled" | (string & {});
   failures: number;
   failing_since: string | null;
   next_try: string | null;
