@@ -1,41 +1,15 @@
-"""The calls. Nothing is sent twice without its key, and only what is safe to repeat is repeated."""
+"""The calls, by what a program wants to do. Doors without a method of their own are opened by ``call``."""
 
-import http.client
-import os
-import random
-import socket
-import ssl
 import time
 from collections.abc import Iterator
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
-
-import msgspec
+from urllib.parse import quote, urlencode
 
 from daozhang.client import types as say
-from daozhang.client.problem import ApiProblem, NotReached
-
-VERSION = "2026-12-01"
-_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
-_Shape = TypeVar("_Shape")
-_AGAIN = (409, 429, 502, 503, 504)  # 409 only for a request that is still under way
+from daozhang.client.wire import Wire, new_key
 
 
-
-class Client:
-    """One key at one address. Not shared between threads: make one each."""
-
-    def __init__(self, api_key: str, base_url: str, *, language: str = "zh", timeout_s: float = 30, merchant: str = "") -> None:
-        parts = urlsplit(base_url if "://" in base_url else f"http://{base_url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url is such as https://api.example.com")
-        self._tls, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
-        self._timeout_s = timeout_s
-        self._line: http.client.HTTPConnection | None = None
-        self._headers = {"Authorization": f"Bearer {api_key}", "Accept-Language": language, "Content-Type": "application/json",
-                         "Daozhang-Version": VERSION, "User-Agent": "daozhang-python"}  # fmt: skip
-        if merchant:
-            self._headers["Daozhang-Merchant"] = merchant
+class Client(Wire):
+    """One key at one address. Not shared between threads: make one each (async programs: ``asyncio.to_thread``)."""
 
     # -- money -----------------------------------------------------------------------------------------------------------
 
@@ -53,8 +27,28 @@ class Client:
                 "metadata": metadata or {}, "wait_s": wait_s}  # fmt: skip
         return self._send("POST", "/v1/payments", say.Payment, body, key or new_key())
 
+    def reverse(self, payment: str, *, wait_s: float = 5.0, key: str = "") -> say.Payment:
+        """Undo it, whatever became of it; a query decides what that brought."""
+        return self._send("POST", _of("payments", payment, "reverse"), say.Payment, {"wait_s": wait_s}, key or new_key())
+
+    def cancel(self, payment: str, *, wait_s: float = 5.0, key: str = "") -> say.Payment:
+        """Close one that is not paid yet. One that is paid raises ApiProblem ``paid_already``."""
+        return self._send("POST", _of("payments", payment, "close"), say.Payment, {"wait_s": wait_s}, key or new_key())
+
+    def refund(self, payment: str, amount: int | None = None, *, reason: str = "", wait_s: float = 5.0, key: str = "") -> say.Refund:
+        """Give so many fen back; all that is left without an amount."""
+        body = {"payment": payment, "reason": reason, "wait_s": wait_s, **({"amount": amount} if amount is not None else {})}
+        return self._send("POST", "/v1/refunds", say.Refund, body, key or new_key())
+
+    def answer(self, payment: str, *, goods_handed_over: bool, key: str = "") -> say.Payment:
+        """The money came after another end was told: were the goods handed over?"""
+        body = {"goods_handed_over": goods_handed_over}
+        return self._send("POST", _of("payments", payment, "answer"), say.Payment, body, key or new_key())
+
+    # -- finding out -----------------------------------------------------------------------------------------------------
+
     def payment(self, payment: str, *, evidence: bool = False) -> say.Payment:
-        return self._send("GET", f"/v1/payments/{quote(payment)}" + ("?expand[]=evidence" if evidence else ""), say.Payment)
+        return self._send("GET", _of("payments", payment) + ("?expand[]=evidence" if evidence else ""), say.Payment)
 
     def wait_until_proven(self, payment: str, within_s: float = 120) -> say.Payment:
         """Ask until evidence has decided, or the time is over; the payment as it is then."""
@@ -67,112 +61,95 @@ class Client:
             time.sleep(min(pause, max(end - time.monotonic(), 0)))
             pause = min(pause * 1.5, 2.0)
 
-    def reverse(self, payment: str, *, wait_s: float = 5.0, key: str = "") -> say.Payment:
-        """Undo it, whatever became of it; a query decides what that brought."""
-        return self._send("POST", f"/v1/payments/{quote(payment)}/reverse", say.Payment, {"wait_s": wait_s}, key or new_key())
+    def watch(self, payment: str) -> Iterator[say.Payment]:
+        """The payment now and at each change, at least every five seconds, until it is proven. For a screen; a line that
+        breaks raises NotReached: watch again."""
+        return self._stream(_of("payments", payment, "stream"), say.Payment)
+
+    def resolve(self, payment: str, *, wait_s: float = 5.0) -> say.Payment:
+        """Ask the channel now."""
+        return self._send("POST", _of("payments", payment, "resolve"), say.Payment, {"wait_s": wait_s}, safe=True)
 
     def told(self, payment: str, by: str = "till") -> say.Payment:
-        """The shop has seen the result."""
-        return self._send("POST", f"/v1/payments/{quote(payment)}/told", say.Payment, {"by": by})
+        """The shop has seen the result. Twice is as good as once."""
+        return self._send("POST", _of("payments", payment, "told"), say.Payment, {"by": by}, safe=True)
 
-    def refund(self, payment: str, amount: int | None = None, *, reason: str = "", wait_s: float = 5.0, key: str = "") -> say.Refund:
-        """Give so many fen back; all that is left without an amount."""
-        body = {"payment": payment, "reason": reason, "wait_s": wait_s, **({"amount": amount} if amount is not None else {})}
-        return self._send("POST", "/v1/refunds", say.Refund, body, key or new_key())
-
-    # -- looking ---------------------------------------------------------------------------------------------------------
+    def lookup(
+        self, no_tail: str = "", *, amount: int = 0, at: str = "", within_s: int = 900, till: str = ""
+    ) -> list[say.Payment]:
+        """By the last characters of a number on the payer's phone, or by amount and time (RFC 3339)."""
+        given = {"no_tail": no_tail, "amount": amount, "time": at, "till": till}
+        body = {"within_s": within_s, **{name: value for name, value in given.items() if value}}
+        return self._send("POST", "/v1/payments/lookup", say.PaymentPage, body, safe=True).data
 
     def payments(self, **filters: str) -> Iterator[say.Payment]:
         """All payments, newest first, page after page: ``status``, ``till``, ``merchant_order_no``."""
-        for page in self._pages("/v1/payments", say.PaymentPage, filters):
-            yield from page.data
+        return self._pages("/v1/payments", say.PaymentPage, filters)
 
     def refunds(self, **filters: str) -> Iterator[say.Refund]:
-        for page in self._pages("/v1/refunds", say.RefundPage, filters):
-            yield from page.data
+        return self._pages("/v1/refunds", say.RefundPage, filters)
+
+    def refund_of(self, refund: str) -> say.Refund:
+        """One refund, by its own id."""
+        return self._send("GET", _of("refunds", refund), say.Refund)
+
+    def receipt(self, payment: str, *, lang: str = "zh") -> say.Receipt:
+        return self._send("GET", f"{_of('receipts', payment)}?{urlencode({'lang': lang})}", say.Receipt)
+
+    def balances(self) -> dict[str, int]:
+        """Debits minus credits of each account, in fen; together they are nothing."""
+        return self._send("GET", "/v1/balances", say.Balances).balances
+
+    # -- events, webhooks, the log ----------------------------------------------------------------------------------------
 
     def events(self, cursor: str = "", *, types: str = "", since: str = "") -> Iterator[say.Event]:
         """Events from a cursor to now. Keep the last ``event.cursor``: with it you go on where you were."""
-        given = {"types": types, **({"cursor": cursor} if cursor else {"since": since})}
-        for page in self._pages("/v1/events", say.EventPage, given):
-            yield from page.data
-
-    def balances(self) -> dict[str, int]:
-        return self._send("GET", "/v1/balances", say.Balances).balances
+        return self._pages("/v1/events", say.EventPage, {"types": types, **({"cursor": cursor} if cursor else {"since": since})})
 
     def add_webhook(self, url: str, types: list[str] | None = None, description: str = "") -> say.WebhookEndpoint:
         """``secret`` of the answer is shown only now: keep it."""
         body = {"url": url, "types": types or [], "description": description}
         return self._send("POST", "/v1/webhook_endpoints", say.WebhookEndpoint, body)
 
-    def _pages(self, path: str, shape: type[Any], filters: dict[str, str]) -> Iterator[Any]:
-        given = {"limit": "100", **{name: value for name, value in filters.items() if value}}
-        while True:
-            page = self._send("GET", f"{path}?{urlencode(given)}", shape)
-            yield page
-            if not page.has_more or not page.next_cursor:
-                return
-            given["cursor"] = page.next_cursor
+    def webhooks(self) -> list[say.WebhookEndpoint]:
+        return self._send("GET", "/v1/webhook_endpoints", say.EndpointPage).data
 
-    # -- the wire --------------------------------------------------------------------------------------------------------
+    def rotate_webhook_secret(self, endpoint: str) -> say.WebhookEndpoint:
+        """A new ``secret``; the old one signs too for a day, and `verify_webhook` takes both, divided by a blank."""
+        return self._send("POST", _of("webhook_endpoints", endpoint, "rotate_secret"), say.WebhookEndpoint)
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str = "") -> Any:
-        """Any other door: the answer as plain values. Raises ApiProblem, NotReached."""
-        anything: Any = Any
-        return self._send(method, path, anything, body, key)
+    def webhook_attempts(self, endpoint: str) -> Iterator[say.WebhookAttempt]:
+        return self._pages(_of("webhook_endpoints", endpoint, "attempts"), say.AttemptPage, {})
 
-    def _send(self, method: str, path: str, shape: type[_Shape], body: Any = None, key: str = "") -> _Shape:
-        """Repeats what is safe to repeat: reads, and what carries a key. Raises ApiProblem, NotReached."""
-        headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
-        data = None if body is None else msgspec.json.encode(body)
-        safe, pauses = method == "GET" or bool(key), iter(_PAUSES_S)
-        while True:
-            kept = self._line is not None
-            try:
-                status, told, after = self._once(method, path, headers, data)
-            except (OSError, http.client.HTTPException, ssl.SSLError) as broken:
-                self.close()
-                if kept and safe:
-                    continue  # a connection that died while it rested is no attempt; the next one is fresh
-                pause = next(pauses, None)
-                if pause is None or not (safe or isinstance(broken, ConnectionRefusedError | socket.gaierror)):
-                    raise NotReached(f"{method} {path.partition('?')[0]}: {type(broken).__name__}") from broken
-                time.sleep(pause * random.uniform(0.8, 1.2))
-                continue
-            if status < 400:
-                return msgspec.json.decode(told or b"null", type=shape)
-            problem = ApiProblem(status, _problem(told))
-            again = safe and status in _AGAIN and (problem.retryable or status in (502, 504))
-            pause = next(pauses, None) if again else None
-            if pause is None:
-                raise problem
-            time.sleep(max(pause * random.uniform(0.8, 1.2), min(after, 10)))
+    def replay_webhook(self, endpoint: str, start: str, end: str = "") -> int:
+        """Send the events of a span of time again; how many."""
+        body = {"from": start, **({"to": end} if end else {})}
+        return self._send("POST", _of("webhook_endpoints", endpoint, "replay"), say.Queued, body).queued
 
-    def _once(self, method: str, path: str, headers: dict[str, str], data: bytes | None) -> tuple[int, bytes, float]:
-        if self._line is None:
-            kind = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-            self._line = kind(self._host, self._port, timeout=self._timeout_s)
-        self._line.request(method, path, data, headers)
-        reply = self._line.getresponse()
-        told = reply.read()
-        after = reply.headers.get("Retry-After", "")
-        return reply.status, told, float(after) if after.isdecimal() else 0.0
+    def remove_webhook(self, endpoint: str) -> None:
+        self._send("DELETE", _of("webhook_endpoints", endpoint), say.Deleted)
 
-    def close(self) -> None:
-        """Hang up; the next call connects anew."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+    def request_log(self, **filters: str) -> Iterator[say.RequestLine]:
+        """This merchant's requests, newest first: ``status`` (404, 5xx), ``path``, ``since``."""
+        return self._pages("/v1/request_log", say.RequestPage, filters)
+
+    # -- who is who ------------------------------------------------------------------------------------------------------
+
+    def stores(self) -> Iterator[say.Store]:
+        return self._pages("/v1/stores", say.StorePage, {})
+
+    def add_store(self, name: str) -> say.Store:
+        return self._send("POST", "/v1/stores", say.Store, {"name": name})
+
+    def tills(self) -> Iterator[say.Till]:
+        return self._pages("/v1/tills", say.TillPage, {})
+
+    def add_till(self, store: str, name: str) -> say.Till:
+        return self._send("POST", "/v1/tills", say.Till, {"store": store, "name": name})
+
+    def devices(self) -> Iterator[say.Device]:
+        return self._pages("/v1/devices", say.DevicePage, {})
 
 
-def new_key() -> str:
-    """An Idempotency-Key that nobody else has."""
-    return f"py-{os.urandom(16).hex()}"
-
-
-def _problem(told: bytes) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(told)
-    except msgspec.DecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
+def _of(kind: str, ident: str, what: str = "") -> str:
+    return f"/v1/{kind}/{quote(ident, safe='')}" + (f"/{what}" if what else "")

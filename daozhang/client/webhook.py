@@ -32,12 +32,12 @@ class Delivery(Struct):
 
 
 def verify_webhook(
-    headers: Mapping[str, str], body: bytes, secret: str, *, now: float | None = None,
+    headers: Mapping[str, str], body: bytes, secret: str, tolerance_s: float = TOLERANCE_S, *, now: float | None = None,
     seen: Callable[[str], bool] = lambda ident: False,
 ) -> Delivery:  # fmt: skip
     """The event of a delivery. Raises BadDelivery.
 
-    ``secret``: ``whsec_…``; during a rotation both, divided by a blank. ``seen`` is asked whether an id was handled
+    ``secret``: ``whsec_…``; during a rotation both, divided by a blank. ``tolerance_s``: how old or early it may be. ``seen`` is asked whether an id was handled
     before: events come at least once, so keep the ids that you handled.
     """
     given = {name.lower(): value for name, value in headers.items()}
@@ -47,7 +47,7 @@ def verify_webhook(
     if not (at.isascii() and at.isdecimal() and len(at) <= 12):
         raise BadDelivery("wrong")
     late = (time.time() if now is None else now) - int(at)
-    if abs(late) > TOLERANCE_S:
+    if abs(late) > tolerance_s:
         raise BadDelivery("old" if late > 0 else "early")
     ours = [_sign(one, ident, at, body) for one in secret.split()]
     if not any(hmac.compare_digest(one, theirs.encode("utf-8", "replace")) for one in ours for theirs in signatures.split()[:16]):

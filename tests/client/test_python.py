@@ -8,7 +8,7 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
-from daozhang.client import ApiProblem, BadDelivery, Client, NotReached, calls, verify_webhook
+from daozhang.client import ApiProblem, BadDelivery, Client, NotReached, verify_webhook, wire
 from daozhang.core import standard_webhook
 from tests.conftest import System
 
@@ -89,7 +89,7 @@ def _refusal(status: int, code: str, retryable: bool, after: str = "") -> bytes:
 
 
 def test_what_is_safe_is_repeated_with_the_same_key_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(wire, "_PAUSES_S", (0.01, 0.01))
     flaky = Flaky(b"", _refusal(503, "overloaded", True, "Retry-After: 0\r\n"))
     assert Client("k", f"127.0.0.1:{flaky.port}").balances() == {}
     assert len(flaky.heads) == 3
@@ -100,12 +100,68 @@ def test_what_is_safe_is_repeated_with_the_same_key_and_nothing_else(monkeypatch
     assert len(flaky.heads) == 3 and len(keys) == 1
     flaky = Flaky(b"")
     with pytest.raises(NotReached):
-        Client("k", f"127.0.0.1:{flaky.port}").told("pay_1")
+        Client("k", f"127.0.0.1:{flaky.port}").add_store("x")
     assert len(flaky.heads) == 1, "without a key it is sent once"
+    flaky = Flaky(b"", _refusal(503, "unavailable", True))
+    with pytest.raises(ValueError):
+        Client("k", f"127.0.0.1:{flaky.port}").told("pay_1")
+    assert len(flaky.heads) == 3, "twice is as good as once: it is repeated without a key"
+    flaky = Flaky(_refusal(429, "too_many_codes", True, "Retry-After: 60\r\n"))
+    with pytest.raises(ApiProblem):
+        Client("k", f"127.0.0.1:{flaky.port}").pay(1, order="o", till="t", code="28")
+    assert len(flaky.heads) == 1, "nobody waits a minute inside a call"
     flaky = Flaky(_refusal(409, "sale_taken", False))
     with pytest.raises(ApiProblem):
         Client("k", f"127.0.0.1:{flaky.port}").pay(1, order="o", till="t", code="28")
     assert len(flaky.heads) == 1
+
+
+def test_a_connection_that_rested_is_not_trusted_with_what_cannot_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = b'{"id":"sto_1","object":"store","merchant":"m","name":"x","created_at":null}'
+    made = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(store) + store
+    monkeypatch.setattr(wire, "_RESTS_S", -1)  # every connection has rested for too long, and this front closes each
+    flaky = Flaky(made, made)
+    with Client("k", f"127.0.0.1:{flaky.port}") as shop:
+        assert [shop.add_store("x").id, shop.add_store("x").id] == ["sto_1", "sto_1"]
+    assert len(flaky.heads) == 2
+
+
+def test_watching_looking_up_closing_and_asking_now(system: System, shop: Client) -> None:
+    slow = shop.pay(100, order=f"C-{time.time_ns()}", till=system.state["till"], code=system.code("types_password"), wait_s=0)
+    seen = list(shop.watch(slow.id))
+    assert not seen[0].proven and seen[-1].proven and seen[-1].verdict == "paid"
+    assert [one.id for one in shop.lookup(slow.channel_refs.out_trade_no[-8:])] == [slow.id]
+    assert slow.id in {one.id for one in shop.lookup(amount=100, at=str(slow.created_at), till=system.state["till"])}
+    with pytest.raises(ApiProblem) as told:
+        shop.cancel(slow.id)
+    assert (told.value.code, told.value.retryable) == ("paid_already", False)
+    assert shop.resolve(slow.id, wait_s=0).verdict == "paid"
+    assert shop.receipt(slow.id, lang="en").payment == slow.id
+    back = shop.refund(slow.id, 1)
+    assert shop.refund_of(back.id).amount == 1
+    with pytest.raises(ApiProblem) as nothing:
+        shop.answer(slow.id, goods_handed_over=True)
+    assert nothing.value.code == "no_question"
+    with pytest.raises(ApiProblem):
+        list(shop.watch("pay_nobody"))
+
+
+def test_webhooks_stores_tills_and_the_log(system: System, shop: Client) -> None:
+    hook = shop.add_webhook("http://127.0.0.1:9/", ["test.none"])
+    assert hook.secret and hook.id in {one.id for one in shop.webhooks()}
+    fresh = shop.rotate_webhook_secret(hook.id)
+    assert fresh.secret and fresh.secret != hook.secret and list(shop.webhook_attempts(hook.id)) == []
+    assert shop.replay_webhook(hook.id, "2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z") == 0
+    shop.remove_webhook(hook.id)
+    assert hook.id not in {one.id for one in shop.webhooks()}
+    store = shop.add_store("二店")
+    till = shop.add_till(store.id, "1")
+    assert store.id in {one.id for one in shop.stores()} and till.id in {one.id for one in shop.tills()}
+    assert all(one.merchant == system.state["merchant"] for one in shop.devices())
+    end = time.monotonic() + 15
+    while not any(one.path.endswith(hook.id) and one.method == "DELETE" for one in shop.request_log(path="/v1/webhook_endpoints")):
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_deliveries_are_believed_only_when_signed_fresh_and_new() -> None:
@@ -116,6 +172,9 @@ def test_deliveries_are_believed_only_when_signed_fresh_and_new() -> None:
     headers = {"Webhook-Id": "evt_1", "Webhook-Timestamp": str(int(at.timestamp())), "Webhook-Signature": Webhook(secret).sign("evt_1", at, body.decode())}
     told = verify_webhook(headers, body, secret)
     assert (told.id, told.type, told.data) == ("evt_1", "payment.paid", {"a": 1})
+    verify_webhook(headers, body, secret, 60, now=at.timestamp() + 59)
+    with pytest.raises(BadDelivery):
+        verify_webhook(headers, body, secret, 60, now=at.timestamp() + 62)
     verify_webhook(headers, body, f"{standard_webhook.new_secret(b'n' * 24)} {secret}")
     now = at.timestamp()
     for given, text, moment, seen, why in (

@@ -39,6 +39,7 @@ CARRIERS = {
     "cli/life.py": "waits for a process to end",
     "cli/link.py": "the command line's own HTTP client",
     "client/calls.py": "a program of its own, outside the house",
+    "client/wire.py": "a program of its own, outside the house",
     "client/webhook.py": "a program of its own, outside the house",
     "cli/logs.py": "a person is looking",
     "cli/events.py": "a program or a person is listening",
