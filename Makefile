@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: setup run test prove bench tidy lint lock
+.PHONY: setup run test prove bench tidy lint lock typescript
 
 setup: $(STAMP)
 
@@ -44,3 +44,8 @@ bench: setup
 lock:
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --extra dev --python-version 3.11 \
 		pyproject.toml -o requirements.lock
+
+# The TypeScript client from openapi/v1.json (needs npm and a registry; what it makes is committed).
+typescript: setup
+	$(BIN)/python tools/typescript.py
+	cd clients/typescript && npm ci --no-audit --no-fund && npm run build

@@ -11,6 +11,8 @@ OUT = ROOT / "clients" / "typescript" / "src" / "api.ts"
 _HEAD = """// Made by tools/typescript.py from openapi/v1.json. Do not edit.
 import type { Send } from "./client.ts";
 """
+# Posts that may be sent twice without a key: the second finds what the first did.
+_SAFE = ("/told", "/resolve", "/lookup")
 
 
 def kind(schema: dict[str, Any]) -> str:
@@ -85,7 +87,8 @@ def call(path: str, method: str, operation: dict[str, Any]) -> str:
     if money:
         words.append("key?: string")
     filled = "`" + re.sub(r"{(\w+)}", r"${encodeURIComponent(\1)}", path) + "`"
-    options = ", ".join(([("body")] if body is not None else []) + (["query"] if query else []) + (["key, money: true"] if money else []))
+    options = ", ".join(([("body")] if body is not None else []) + (["query"] if query else []) + (["key, money: true"] if money else [])
+                        + (["safe: true"] if path.endswith(_SAFE) else []))
     return (f"    /** {operation['summary']} */\n    {camel(operation['operationId'])}: ({', '.join(words)}): Promise<{told}> =>\n"
             f"      send(\"{method.upper()}\", {filled}, {{ {options} }}) as Promise<{told}>,\n")  # fmt: skip
 

@@ -698,7 +698,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments`, { query }) as Promise<PaymentPage>,
     /** 按单号尾号或金额时间查找 / find by the tail of a number, or amount and time */
     postPaymentsLookup: (body: Lookup): Promise<PaymentPage> =>
-      send("POST", `/v1/payments/lookup`, { body }) as Promise<PaymentPage>,
+      send("POST", `/v1/payments/lookup`, { body, safe: true }) as Promise<PaymentPage>,
     /** 一笔支付 / one payment */
     getPaymentsId: (id: string): Promise<Payment> =>
       send("GET", `/v1/payments/${encodeURIComponent(id)}`, {  }) as Promise<Payment>,
@@ -710,7 +710,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments/${encodeURIComponent(id)}/trace`, {  }) as Promise<Payment>,
     /** 现在再查 / ask the channel now */
     postPaymentsIdResolve: (id: string, body: Wish): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body, safe: true }) as Promise<Payment>,
     /** 撤销 / undo */
     postPaymentsIdReverse: (id: string, body: Wish, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/reverse`, { body, key, money: true }) as Promise<Payment>,
@@ -719,7 +719,7 @@ export const doors = (send: Send) => ({
       send("POST", `/v1/payments/${encodeURIComponent(id)}/close`, { body, key, money: true }) as Promise<Payment>,
     /** 店里已看到结果 / the shop has been told */
     postPaymentsIdTold: (id: string, body: Told): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body, safe: true }) as Promise<Payment>,
     /** 回答:货给了没有 / answer: were the goods handed over */
     postPaymentsIdAnswer: (id: string, body: GoodsAnswer, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/answer`, { body, key, money: true }) as Promise<Payment>,

@@ -1,4 +1,4 @@
-// A client for programs that take payments with daozhang. No dependencies; needs fetch and node:crypto.
+// A client for programs that take payments with daozhang. No dependencies; needs fetch and node:crypto (Node 20 and later).
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { doors } from "./api.ts";
 import type { Payment } from "./api.ts";
@@ -10,6 +10,8 @@ export interface Ask {
   query?: Record<string, string | number | undefined>;
   key?: string;
   money?: boolean;
+  /** Twice is as good as once: it may be repeated without a key. */
+  safe?: boolean;
 }
 export type Send = (method: string, path: string, ask: Ask) => Promise<unknown>;
 
@@ -46,6 +48,7 @@ export interface Options {
 
 const VERSION = "2026-12-01";
 const AGAIN = new Set([409, 429, 502, 503, 504]);
+const LONGEST_PAUSE_S = 30;
 const sleep = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** An Idempotency-Key that nobody else has. */
@@ -54,19 +57,22 @@ export const newKey = (): string => `ts-${randomBytes(16).toString("hex")}`;
 /** All doors of one address with one key. Each call that moves money carries a key that is kept over all repeats. */
 export function connect(apiKey: string, baseUrl: string, options: Options = {}) {
   const pauses = options.pausesMs ?? [200, 500, 1000, 2000, 4000];
+  const always: Record<string, string> = {
+    Authorization: `Bearer ${apiKey}`,
+    "Accept-Language": options.language ?? "zh",
+    "Daozhang-Version": VERSION,
+    ...(options.merchant === undefined ? {} : { "Daozhang-Merchant": options.merchant }),
+  };
   const send: Send = async (method, path, ask) => {
     const url = new URL(path, baseUrl);
     for (const [name, value] of Object.entries(ask.query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
     const key = ask.money ? (ask.key ?? newKey()) : undefined;
     const headers: Record<string, string> = {
-      Authorization: `Bearer ${apiKey}`,
-      "Accept-Language": options.language ?? "zh",
-      "Daozhang-Version": VERSION,
+      ...always,
       ...(ask.body === undefined ? {} : { "Content-Type": "application/json" }),
       ...(key === undefined ? {} : { "Idempotency-Key": key }),
-      ...(options.merchant === undefined ? {} : { "Daozhang-Merchant": options.merchant }),
     };
-    const safe = method === "GET" || key !== undefined;
+    const safe = method === "GET" || key !== undefined || ask.safe === true;
     for (let attempt = 0; ; attempt++) {
       const pause = pauses[attempt];
       let reply: Response;
@@ -88,8 +94,9 @@ export function connect(apiKey: string, baseUrl: string, options: Options = {}) 
       if (reply.status < 400) return text ? JSON.parse(text) : null;
       const problem = new ApiProblem(reply.status, object(text));
       const again = safe && AGAIN.has(reply.status) && (problem.retryable || reply.status === 502 || reply.status === 504);
-      if (!again || pause === undefined) throw problem;
-      await sleep(Math.max(pause, Math.min(Number(reply.headers.get("Retry-After") ?? 0), 10) * 1000));
+      const afterS = Number(reply.headers.get("Retry-After") ?? 0) || 0;
+      if (!again || pause === undefined || afterS > LONGEST_PAUSE_S) throw problem;
+      await sleep(Math.max(pause, afterS * 1000) * (1 + Math.random() / 5));
     }
   };
   const api = doors(send);
@@ -104,16 +111,37 @@ export function connect(apiKey: string, baseUrl: string, options: Options = {}) 
         await sleep(Math.min(pause, Math.max(end - Date.now(), 0)));
       }
     },
-    /** All payments, newest first, page after page. */
-    async *allPayments(query: Parameters<typeof api.getPayments>[0] = {}): AsyncGenerator<Payment> {
-      for (let cursor: string | undefined; ; ) {
-        const page = await api.getPayments({ limit: 100, ...query, cursor });
-        yield* page.data;
-        if (!page.has_more || !page.next_cursor) return;
-        cursor = page.next_cursor;
+    /** The payment now and at each change, at least every five seconds, until it is proven. For a screen. */
+    async *watch(id: string): AsyncGenerator<Payment> {
+      const reply = await fetch(new URL(`/v1/payments/${encodeURIComponent(id)}/stream`, baseUrl), { headers: always, redirect: "error" });
+      if (reply.status >= 400 || reply.body === null) throw new ApiProblem(reply.status, object(await reply.text()));
+      let rest = "";
+      for await (const part of reply.body.pipeThrough(new TextDecoderStream())) {
+        const lines = (rest + part).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) if (line.startsWith("data: ")) yield JSON.parse(line.slice(6)) as Payment;
       }
     },
+    /** All payments, newest first, page after page. */
+    allPayments: (query: Parameters<typeof api.getPayments>[0] = {}): AsyncGenerator<Payment> => all(api.getPayments, query),
   };
+}
+
+interface Page<Row> {
+  data: Row[];
+  has_more: boolean;
+  next_cursor?: string | null;
+}
+type Query = Record<string, string | number | undefined>;
+
+/** Every row of a list, page after page: `for await (const event of all(shop.getEvents, { types: "payment.*" }))`. */
+export async function* all<Row>(list: (query: Query) => Promise<Page<Row>>, query: Query = {}): AsyncGenerator<Row> {
+  for (let cursor: string | undefined; ; ) {
+    const page = await list({ limit: 100, ...query, ...(cursor === undefined ? {} : { cursor }) });
+    yield* page.data;
+    if (!page.has_more || !page.next_cursor) return;
+    cursor = page.next_cursor;
+  }
 }
 
 function object(text: string): Record<string, unknown> {
@@ -146,7 +174,7 @@ export function verifyWebhook(
   headers: Record<string, string | undefined>,
   body: string | Buffer,
   secret: string,
-  { nowMs = Date.now(), seen = (_id: string) => false }: { nowMs?: number; seen?: (id: string) => boolean } = {},
+  { nowMs = Date.now(), seen = (_id: string) => false, toleranceS = 300 }: { nowMs?: number; seen?: (id: string) => boolean; toleranceS?: number } = {},
 ): Delivery {
   const given = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value ?? ""]));
   const id = given["webhook-id"];
@@ -155,7 +183,7 @@ export function verifyWebhook(
   if (!id || !at || !signatures) throw new BadDelivery("missing");
   if (!/^\d{1,12}$/.test(at)) throw new BadDelivery("wrong");
   const lateS = nowMs / 1000 - Number(at);
-  if (Math.abs(lateS) > 300) throw new BadDelivery(lateS > 0 ? "old" : "early");
+  if (Math.abs(lateS) > toleranceS) throw new BadDelivery(lateS > 0 ? "old" : "early");
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body, "utf8");
   const ours = secret.split(/\s+/).map((one) => {
     const mac = createHmac("sha256", Buffer.from(one.replace(/^whsec_/, ""), "base64"));

@@ -1,0 +1,804 @@
+import type { Send } from "./client.ts";
+export interface AccountPage {
+    data: Array<ChannelAccount>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Advance {
+    seconds: number;
+}
+export interface Alarm {
+    seq: number;
+    kind: string;
+    subject: string;
+    at_ms: number;
+    detail: Record<string, unknown>;
+    at: string | null;
+}
+export interface AlarmPage {
+    data: Array<Alarm>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+/** One telling of a speaker. ``state``: queued, delivered, played, summarised, unheard; ``cause`` and ``says`` where it was not heard in time. */
+export interface Announcement {
+    id: string;
+    object: string;
+    speaker: string;
+    payment: string | null;
+    kind: string;
+    amount: number;
+    state: "queued" | "delivered" | "played" | "summarised" | "unheard" | (string & {});
+    late: boolean;
+    why: string | null;
+    at: string | null;
+    event_at: string | null;
+    queued_at: string | null;
+    delivered_at: string | null;
+    played_at: string | null;
+    alarmed_at: string | null;
+    cause?: string | null;
+    says?: Words | null;
+}
+export interface AnnouncementPage {
+    data: Array<Announcement>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface AttemptPage {
+    data: Array<WebhookAttempt>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+/** Debits minus credits of each account, in fen. */
+export interface Balances {
+    currency: string;
+    balances: Record<string, number>;
+}
+/** ``confidence``: proven, likely or unknown; ``class``: members that cannot be told apart. */
+export interface Cause {
+    id: string;
+    number: string;
+    party: string;
+    party_name: string | null;
+    confidence: "proven" | "likely" | "unknown" | (string & {});
+    probability: number | null;
+    evidence: Array<string>;
+    ruled_out: Array<string>;
+    says: Words;
+    class?: Array<string> | null;
+}
+/** ``fee_rate`` in parts of 100,000. Secrets are never shown. */
+export interface ChannelAccount {
+    id: string;
+    object: string;
+    merchant: string;
+    channel: string;
+    livemode: boolean;
+    fee_rate: number;
+    settings: Record<string, unknown>;
+}
+export interface ChannelRefs {
+    out_trade_no: string;
+    trade_no: string | null;
+}
+/** One row of a channel's table: what a code proves for an operation. */
+export interface Code {
+    channel: string;
+    op: string;
+    code: string;
+    proves: string;
+    hint: string;
+    zh: string;
+    en: string;
+}
+export interface CodePage {
+    data: Array<Code>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Command {
+    id: string;
+    object: string;
+    device: string;
+    command: string;
+    args: Record<string, unknown>;
+    state: "queued" | "delivered" | "done" | "failed" | "expired" | (string & {});
+    by: string;
+    created_at: string | null;
+    expires_at: string | null;
+    delivered_at: string | null;
+    done_at: string | null;
+    result: unknown;
+}
+export interface CommandPage {
+    data: Array<Command>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Cursor {
+    cursor: string;
+}
+export interface Deleted {
+    id: string;
+    object: string;
+    deleted: boolean;
+}
+/** ``status``: enrolling, active, frozen, revoked. ``enroll`` stands only in the answer that made it. */
+export interface Device {
+    id: string;
+    object: string;
+    merchant: string;
+    store: string;
+    till: string;
+    type: string;
+    serial: string;
+    name: string;
+    status: "enrolling" | "active" | "frozen" | "revoked" | (string & {});
+    online: boolean;
+    online_at: string | null;
+    offline_at: string | null;
+    offline_why: string | null;
+    heard_at: string | null;
+    health: string;
+    causes: Array<unknown>;
+    desired: Record<string, unknown>;
+    desired_n: number;
+    reported: Record<string, unknown>;
+    created_at: string | null;
+    enrolled_at: string | null;
+    enroll?: EnrollCode | null;
+}
+export interface DeviceChange {
+    name?: string | null;
+    till?: string | null;
+    desired?: Record<string, boolean | number | string> | null;
+}
+export interface DeviceCode {
+    device: string;
+    enroll: EnrollCode;
+}
+/** What a device needs to speak to the gateway; shown once. */
+export interface DeviceCredentials {
+    device: string;
+    type: string;
+    serial: string;
+    merchant: string;
+    till: string;
+    mqtt: Record<string, unknown>;
+    topics: Record<string, unknown>;
+    sign_key: string;
+    heartbeat_s: number;
+    old_secret_until?: string | null;
+}
+export interface DeviceFact {
+    at: string | null;
+    kind: string;
+    detail: Record<string, unknown>;
+}
+export interface DevicePage {
+    data: Array<Device>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface DeviceType {
+    type: string;
+    name: Words;
+    speaks: boolean;
+    commands: Array<string>;
+}
+export interface EndpointChange {
+    url?: string | null;
+    types?: Array<string> | null;
+    description?: string | null;
+    enabled?: boolean | null;
+}
+export interface EndpointPage {
+    data: Array<WebhookEndpoint>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+/** What a device sends, without any key: its one-time code and its serial. */
+export interface Enrol {
+    code: string;
+    serial: string;
+}
+export interface EnrollCode {
+    code: string;
+    until: string | null;
+}
+export interface Event {
+    id: string;
+    object: string;
+    type: string;
+    timestamp: string | null;
+    subject: string;
+    cursor: string;
+    data: Record<string, unknown>;
+}
+export interface EventPage {
+    data: Array<Event>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Evidence {
+    id: string;
+    n: number;
+    at: string | null;
+    kind: string;
+    who: string;
+    op: string | null;
+    proves: string | null;
+    code: string | null;
+    text: string | null;
+    refund: string | null;
+    detail: Record<string, unknown>;
+}
+export interface EvidencePage {
+    data: Array<Evidence>;
+    has_more: boolean;
+}
+export interface FactPage {
+    data: Array<DeviceFact>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface GoodsAnswer {
+    goods_handed_over: boolean;
+}
+/** ``secret`` stands only in the answer that made the key. */
+export interface Key {
+    id: string;
+    object: string;
+    merchant: string;
+    livemode: boolean;
+    scopes: Array<string>;
+    version: string;
+    created_at: string | null;
+    revoked_at?: string | null;
+    secret?: string | null;
+}
+export interface KeyPage {
+    data: Array<Key>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+/** By the last characters of a number on the payer's phone or slip, or by amount and time. */
+export interface Lookup {
+    no_tail?: string | null;
+    amount?: number | null;
+    time?: string | null;
+    within_s?: number;
+    till?: string | null;
+}
+export interface Merchant {
+    id: string;
+    object: string;
+    name: string;
+    livemode: boolean;
+    late_policy: string;
+    late_after_s: number;
+    trade: string;
+    settlement_mode: string;
+    created_at: string | null;
+}
+export interface MerchantChange {
+    name?: string | null;
+    late_policy?: "keep" | "refund" | null;
+    late_after_s?: number | null;
+    trade?: "consumed" | "goods" | null;
+}
+export interface MerchantPage {
+    data: Array<Merchant>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Method {
+    type: "pay_by_code" | "pay_by_qr" | (string & {});
+    channel: string;
+    code_mask: string | null;
+    qr: string | null;
+}
+/** The sandbox's clock after it was moved. */
+export interface Moved {
+    now: string;
+    stops: number;
+}
+export interface NewAccount {
+    channel: string;
+    settings: Record<string, string>;
+    secrets: Record<string, string>;
+    fee_rate?: number;
+    livemode?: boolean;
+}
+export interface NewCommand {
+    command: string;
+    args?: Record<string, boolean | number | string>;
+}
+export interface NewDevice {
+    type: string;
+    till: string;
+    serial?: string | null;
+    name?: string | null;
+}
+export interface NewEndpoint {
+    url: string;
+    types?: Array<string>;
+    description?: string;
+}
+export interface NewKey {
+    scopes: Array<string>;
+}
+export interface NewMerchant {
+    name: string;
+    late_policy?: "keep" | "refund";
+    late_after_s?: number;
+    trade?: "consumed" | "goods";
+}
+export interface NewPayment {
+    amount: number;
+    merchant_order_no: string;
+    method: PayByCode | PayByQr;
+    till: string;
+    currency?: "CNY";
+    subject?: string;
+    metadata?: Record<string, string>;
+    wait_s?: number;
+}
+export interface NewRefund {
+    payment: string;
+    amount?: number | null;
+    reason?: string;
+    wait_s?: number;
+}
+export interface NewStore {
+    name: string;
+}
+export interface NewTill {
+    store: string;
+    name: string;
+}
+/** One sentence for each person. */
+export interface NextStep {
+    cashier: Words;
+    payer: Words;
+    merchant: Words;
+    support: Words;
+    operations: Words;
+    developer: Words;
+}
+/** The payer's code, as the scanner read it. */
+export interface PayByCode {
+    type: "pay_by_code";
+    code: string;
+}
+/** We show a QR that the payer scans. */
+export interface PayByQr {
+    type: "pay_by_qr";
+    channel?: string | null;
+}
+/** One attempt. Amounts in fen. ``verdict``: paid, waiting_customer, checking, later, not_paid, returned. */
+export interface Payment {
+    id: string;
+    object: string;
+    livemode: boolean;
+    amount: number;
+    amount_refunded: number;
+    amount_received: number;
+    fee: number;
+    currency: string;
+    merchant_order_no: string;
+    subject: string;
+    status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+    verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
+    verdict_words: Words;
+    money: "received" | "not_received" | "returned" | "unresolved" | (string & {});
+    method: Method;
+    why_no_information: Cause | null;
+    why_no_money: Cause | null;
+    next_step: NextStep;
+    by_when: Words | null;
+    safe_to_retry: boolean;
+    resolve_by: string | null;
+    tti_ms: number | null;
+    late_success: boolean;
+    question: string | null;
+    channel_refs: ChannelRefs;
+    decided_by: string | null;
+    refunds: Array<Refund>;
+    merchant: string;
+    store: string;
+    till: string;
+    metadata: Record<string, string>;
+    announcements: Array<Announcement>;
+    told_at: string | null;
+    created_at: string | null;
+    paid_at: string | null;
+    decided_at: string | null;
+    evidence?: Array<Evidence> | null;
+}
+export interface PaymentPage {
+    data: Array<Payment>;
+    has_more: boolean;
+    next_cursor?: string | null;
+    asked?: Array<string> | null;
+}
+export interface Pinged {
+    endpoint: string;
+    event: string;
+}
+export interface Problem {
+    type: string;
+    title: string;
+    status: number;
+    detail: string;
+    instance?: string;
+    code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+    request_id: string;
+    retryable: boolean;
+    next_step: {
+        zh: string;
+        en: string;
+    };
+    errors?: Array<{
+        pointer: string;
+        detail: string;
+    }>;
+    payment?: string;
+    refund?: string;
+    cause?: string;
+    scanned?: string;
+    refundable?: number;
+    versions?: Array<string>;
+}
+export interface Queued {
+    endpoint: string;
+    queued: number;
+}
+/** Times in RFC 3339; ``to`` is excluded, and now when it is not given. */
+export interface Range {
+    from: string;
+    to?: string | null;
+    types?: Array<string>;
+}
+/** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
+export interface Receipt {
+    object: string;
+    payment: string;
+    slip: boolean;
+    lang: string;
+    paper_mm: number;
+    rows: Array<unknown>;
+    qr: string | null;
+    text: string;
+}
+/** Amounts in fen. ``status``: created, sent, unknown, waiting_funds, succeeded, failed. */
+export interface Refund {
+    id: string;
+    object: string;
+    payment: string;
+    amount: number;
+    kind: "refund" | "undo" | "surplus" | "late_success" | (string & {});
+    reason: string | null;
+    status: "created" | "sent" | "unknown" | "waiting_funds" | "succeeded" | "failed" | (string & {});
+    failure: Record<string, unknown> | null;
+    fee_returned: number;
+    created_at: string | null;
+    decided_at: string | null;
+}
+export interface RefundPage {
+    data: Array<Refund>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface RequestLine {
+    no: number;
+    at: string | null;
+    request_id: string;
+    key: string;
+    method: string;
+    path: string;
+    status: number;
+    took_ms: number;
+    problem: string | null;
+    language?: string;
+}
+export interface RequestPage {
+    data: Array<RequestLine>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Resent {
+    event: string;
+    endpoints: Array<string>;
+}
+export interface Revoked {
+    id: string;
+    object: string;
+    revoked: boolean;
+}
+/** Handed on to the sandbox's control door as it is. */
+export interface SandboxWish {
+    wallet?: string;
+    behaviour?: string;
+    qr?: string | null;
+    mode?: string | null;
+    share?: number | null;
+    for_s?: number | null;
+    op?: string | null;
+    order?: string | null;
+}
+export interface Status {
+    ready: boolean;
+    channels: Array<string>;
+}
+export interface Store {
+    id: string;
+    object: string;
+    merchant: string;
+    name: string;
+    created_at: string | null;
+}
+export interface StorePage {
+    data: Array<Store>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Till {
+    id: string;
+    object: string;
+    merchant: string;
+    store: string;
+    name: string;
+    created_at: string | null;
+}
+export interface TillPage {
+    data: Array<Till>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Told {
+    by?: string;
+}
+export interface TypePage {
+    data: Array<DeviceType>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface Version {
+    name: string;
+    version: string;
+    api: string;
+}
+export interface WebhookAttempt {
+    event: string;
+    attempt: number;
+    at: string | null;
+    status: number | null;
+    took_ms: number;
+    taken: boolean;
+    error: Words | null;
+    next_attempt: string | null;
+}
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. */
+export interface WebhookEndpoint {
+    id: string;
+    object: string;
+    livemode: boolean;
+    merchant: string;
+    url: string;
+    types: Array<string>;
+    description: string;
+    state: "enabled" | "failing" | "disabled" | (string & {});
+    failures: number;
+    failing_since: string | null;
+    next_try: string | null;
+    created_at: string | null;
+    secret?: string | null;
+    old_secret_until?: string | null;
+}
+/** For reverse, close and resolve. */
+export interface Wish {
+    wait_s?: number;
+}
+export interface Words {
+    zh: string;
+    en: string;
+}
+/** Every door, by the name of its operation. */
+export declare const doors: (send: Send) => {
+    /** 收一笔钱 / take a payment */
+    postPayments: (body: NewPayment, key?: string) => Promise<Payment>;
+    /** 支付列表 / list payments */
+    getPayments: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "status"?: string | number;
+        "till"?: string | number;
+        "merchant_order_no"?: string | number;
+        "created[gte]"?: string | number;
+        "created[lt]"?: string | number;
+    }) => Promise<PaymentPage>;
+    /** 按单号尾号或金额时间查找 / find by the tail of a number, or amount and time */
+    postPaymentsLookup: (body: Lookup) => Promise<PaymentPage>;
+    /** 一笔支付 / one payment */
+    getPaymentsId: (id: string) => Promise<Payment>;
+    /** 证据 / its evidence */
+    getPaymentsIdEvidence: (id: string) => Promise<EvidencePage>;
+    /** 时间线 / its time line */
+    getPaymentsIdTrace: (id: string) => Promise<Payment>;
+    /** 现在再查 / ask the channel now */
+    postPaymentsIdResolve: (id: string, body: Wish) => Promise<Payment>;
+    /** 撤销 / undo */
+    postPaymentsIdReverse: (id: string, body: Wish, key?: string) => Promise<Payment>;
+    /** 关单 / close an unpaid one */
+    postPaymentsIdClose: (id: string, body: Wish, key?: string) => Promise<Payment>;
+    /** 店里已看到结果 / the shop has been told */
+    postPaymentsIdTold: (id: string, body: Told) => Promise<Payment>;
+    /** 回答:货给了没有 / answer: were the goods handed over */
+    postPaymentsIdAnswer: (id: string, body: GoodsAnswer, key?: string) => Promise<Payment>;
+    /** 退款 / give money back */
+    postRefunds: (body: NewRefund, key?: string) => Promise<Refund>;
+    /** 退款列表 / list refunds */
+    getRefunds: (query?: {
+        "payment"?: string | number;
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<RefundPage>;
+    /** 一笔退款 / one refund */
+    getRefundsId: (id: string) => Promise<Refund>;
+    /** 新商户 / new merchant */
+    postMerchants: (body: NewMerchant) => Promise<Merchant>;
+    /** 商户列表 / list merchants */
+    getMerchants: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<MerchantPage>;
+    /** 一个商户 / one merchant */
+    getMerchantsId: (id: string) => Promise<Merchant>;
+    /** 修改商户 / change a merchant */
+    patchMerchantsId: (id: string, body: MerchantChange) => Promise<Merchant>;
+    /** 新门店 / new store */
+    postStores: (body: NewStore) => Promise<Store>;
+    /** 门店列表 / list stores */
+    getStores: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<StorePage>;
+    /** 一个门店 / one store */
+    getStoresId: (id: string) => Promise<Store>;
+    /** 新收银台 / new till */
+    postTills: (body: NewTill) => Promise<Till>;
+    /** 收银台列表 / list tills */
+    getTills: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<TillPage>;
+    /** 一个收银台 / one till */
+    getTillsId: (id: string) => Promise<Till>;
+    /** 新密钥(只显示一次) / new key (shown once) */
+    postKeys: (body: NewKey) => Promise<Key>;
+    /** 密钥列表 / list keys */
+    getKeys: () => Promise<KeyPage>;
+    /** 吊销密钥 / revoke a key */
+    deleteKeysId: (id: string) => Promise<Revoked>;
+    /** 新渠道账户 / new channel account */
+    postChannelAccounts: (body: NewAccount) => Promise<ChannelAccount>;
+    /** 渠道账户列表 / list channel accounts */
+    getChannelAccounts: () => Promise<AccountPage>;
+    /** 事件(按游标) / events by cursor */
+    getEvents: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "subject"?: string | number;
+        "since"?: string | number;
+        "types"?: string | number;
+    }) => Promise<EventPage>;
+    /** 某时刻的游标 / the cursor of a time */
+    getEventsCursor: (query?: {
+        "since"?: string | number;
+    }) => Promise<Cursor>;
+    /** 一个事件 / one event */
+    getEventsId: (id: string) => Promise<Event>;
+    /** 新的回调地址(密钥只显示一次) / new webhook endpoint (its secret is shown once) */
+    postWebhookEndpoints: (body: NewEndpoint) => Promise<WebhookEndpoint>;
+    /** 回调地址列表 / list webhook endpoints */
+    getWebhookEndpoints: () => Promise<EndpointPage>;
+    /** 一个回调地址 / one webhook endpoint */
+    getWebhookEndpointsId: (id: string) => Promise<WebhookEndpoint>;
+    /** 修改或重新启用 / change it, or enable it again */
+    patchWebhookEndpointsId: (id: string, body: EndpointChange) => Promise<WebhookEndpoint>;
+    /** 删除回调地址 / delete a webhook endpoint */
+    deleteWebhookEndpointsId: (id: string) => Promise<Deleted>;
+    /** 换密钥(旧的24小时内仍签名) / new secret (the old one signs too for 24 h) */
+    postWebhookEndpointsIdRotateSecret: (id: string) => Promise<WebhookEndpoint>;
+    /** 投递记录 / its attempts to deliver */
+    getWebhookEndpointsIdAttempts: (id: string, query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<AttemptPage>;
+    /** 按时间段重发 / send a range of events again */
+    postWebhookEndpointsIdReplay: (id: string, body: Range) => Promise<Queued>;
+    /** 发一个 test.ping / send a test.ping */
+    postWebhookEndpointsIdTest: (id: string) => Promise<Pinged>;
+    /** 重发一个事件到所有地址 / send one event again to all endpoints */
+    postEventsIdResend: (id: string) => Promise<Resent>;
+    /** 请求日志 / request log */
+    getRequestLog: (query?: {
+        "cursor"?: string | number;
+        "after"?: string | number;
+        "limit"?: string | number;
+        "status"?: string | number;
+        "path"?: string | number;
+        "since"?: string | number;
+    }) => Promise<RequestPage>;
+    /** 登记设备(一次性入网码) / register a device (one-time code) */
+    postDevices: (body: NewDevice) => Promise<Device>;
+    /** 设备列表 / list devices */
+    getDevices: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "serial"?: string | number;
+    }) => Promise<DevicePage>;
+    /** 设备凭入网码入网 / a device enrols with its code */
+    postDevicesEnroll: (body: Enrol) => Promise<DeviceCredentials>;
+    /** 一台设备 / one device */
+    getDevicesId: (id: string) => Promise<Device>;
+    /** 修改设备 / change a device */
+    patchDevicesId: (id: string, body: DeviceChange) => Promise<Device>;
+    /** 停用设备 / revoke a device */
+    deleteDevicesId: (id: string) => Promise<Revoked>;
+    /** 换新的设备密钥 / give a device a new secret */
+    postDevicesIdRotate: (id: string) => Promise<DeviceCredentials>;
+    /** 新的入网码(解冻) / a new one-time code (unfreezes) */
+    postDevicesIdCode: (id: string) => Promise<DeviceCode>;
+    /** 远程命令 / a remote command */
+    postDevicesIdCommands: (id: string, body: NewCommand) => Promise<Command>;
+    /** 命令及结果 / commands and their outcome */
+    getDevicesIdCommands: (id: string) => Promise<CommandPage>;
+    /** 设备经历 / what happened to it */
+    getDevicesIdFacts: (id: string) => Promise<FactPage>;
+    /** 设备类型 / device types */
+    getDeviceTypes: () => Promise<TypePage>;
+    /** 设备接口文档(AsyncAPI 3) / the device plane (AsyncAPI 3) */
+    getAsyncapiJson: () => Promise<Record<string, unknown>>;
+    /** 播报记录 / what a speaker was told */
+    getSpeakersIdAnnouncements: (id: string, query?: {
+        "limit"?: string | number;
+    }) => Promise<AnnouncementPage>;
+    /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
+    getReceiptsId: (id: string, query?: {
+        "paper"?: string | number;
+        "lang"?: string | number;
+    }) => Promise<Receipt>;
+    /** 账户余额(含挂账) / balances, doubt included */
+    getBalances: () => Promise<Balances>;
+    /** 告警 / alarms */
+    getAlarms: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+    }) => Promise<AlarmPage>;
+    /** 渠道结果码及其结论 / channel codes and what they prove */
+    getCodes: (query?: {
+        "channel"?: string | number;
+        "q"?: string | number;
+    }) => Promise<CodePage>;
+    /** 沙箱:付款码 / sandbox: a payment code */
+    postSandboxCode: (body: SandboxWish) => Promise<Record<string, unknown>>;
+    /** 沙箱:付款人扫码 / sandbox: a payer scans */
+    postSandboxScan: (body: SandboxWish) => Promise<Record<string, unknown>>;
+    /** 沙箱:故障 / sandbox: a fault */
+    postSandboxFaults: (body: SandboxWish) => Promise<Record<string, unknown>>;
+    /** 沙箱:恢复 / sandbox: no faults */
+    deleteSandboxFaults: () => Promise<Record<string, unknown>>;
+    /** 沙箱:渠道账本 / sandbox: the channel's books */
+    getSandboxBooks: (query?: {
+        "channel"?: string | number;
+    }) => Promise<Record<string, unknown>>;
+    /** 沙箱:拨快时钟 / sandbox: move the clock */
+    postSandboxClockAdvance: (body: Advance) => Promise<Moved>;
+    /** 版本 / version */
+    getVersion: () => Promise<Version>;
+    /** 状态 / status */
+    getStatus: () => Promise<Status>;
+};
