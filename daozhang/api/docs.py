@@ -9,9 +9,9 @@ from starlette.routing import Route
 _FOLDER = Path(__file__).parent / "viewer"
 _KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _HEADERS = {
-    # The viewer sets styles itself; everything else comes from here and nowhere else.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-                               "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    # Everything comes from here and nowhere else.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+                               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }  # fmt: skip
@@ -23,12 +23,11 @@ def routes() -> list[Route]:
     def serve(name: str, path: str) -> Route:
         file = _FOLDER / name
         body, kind = file.read_bytes(), _KINDS[file.suffix]
-        cache = "no-cache" if file.suffix == ".html" else "max-age=86400"
 
         async def run(request: Request) -> Response:
-            return Response(body, headers={**_HEADERS, "Cache-Control": cache}, media_type=kind)
+            return Response(body, headers={**_HEADERS, "Cache-Control": "no-cache"}, media_type=kind)
 
         return Route(path, run, methods=["GET"])
 
-    files = ("swagger-ui-bundle.js", "swagger-ui.css", "start.js")
+    files = ("page.css", "page.js", "model.js", "words.js")
     return [serve("index.html", "/docs"), *(serve(name, f"/docs/{name}") for name in files)]
