@@ -65,6 +65,8 @@ class Settings:
     most_lag_ms: int = 400
     # New payments and refunds that one serving process has in hand at most; beyond it they are refused with 503.
     most_under_way: int = 2_000
+    # Writes that wait longer than this for their turn at the database: new payments are refused with 503 until they do not.
+    most_queue_ms: int = 3_000
     # Where traces go (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; needs the extra "otel". Empty: nowhere.
     otel_endpoint: str = ""
     # debug, info, warning, error.

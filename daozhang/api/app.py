@@ -76,6 +76,8 @@ class Building:
     rate_per_s: int = 2_000
     most_lag_ms: int = 400
     most_under_way: int = 2_000
+    most_queue_ms: int = 3_000
+    queue_ms: Callable[[], float] = lambda: 0.0
     gateway: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -84,7 +86,8 @@ def build_app(house: House, building: Building) -> Front:
     guard = Guard(house)
     doors, others = doors_of(house, guard, building)
     scribe = Scribe(building.request_log, house.clock, house.witness.unlogged)
-    limits, gate = Limits(house.clock, building.rate_per_s), Gate(building.most_lag_ms, building.most_under_way)
+    limits = Limits(house.clock, building.rate_per_s)
+    gate = Gate(building.most_lag_ms, building.most_under_way, building.most_queue_ms, building.queue_ms)
     porter = Porter(house, guard, limits, gate, scribe.write)
     page = document(doors, daozhang.__version__)
 

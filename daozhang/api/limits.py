@@ -1,6 +1,7 @@
 """How much one caller may ask, and when we say no early: an honest 503 at once is better than an answer too late."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daozhang.api.problem import Problem
@@ -44,12 +45,15 @@ class Limits:
 class Gate:
     """In front of every door that begins something with money.
 
-    ``lag_ms`` is how late this process runs what is due: with every request more that is let in, all would wait longer.
-    A request that is refused here has written nothing and asked nobody.
+    ``lag_ms`` is how late this process runs what is due, ``queue_ms`` how long the oldest write has waited for its turn: with
+    every request more that is let in, all would wait longer. A request that is refused here has written nothing and asked
+    nobody.
     """
 
-    def __init__(self, most_lag_ms: int, most_under_way: int) -> None:
-        self._most_lag_ms, self._most = most_lag_ms, most_under_way
+    def __init__(
+        self, most_lag_ms: int, most_under_way: int, most_queue_ms: int = 3_000, queue_ms: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._most_lag_ms, self._most, self._most_queue_ms, self._queue_ms = most_lag_ms, most_under_way, most_queue_ms, queue_ms
         self._task: asyncio.Task[None] | None = None
         self.lag_ms = 0.0
         self.under_way = 0
@@ -59,9 +63,11 @@ class Gate:
         """Raises Problem."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._watch(), name="lag")
-        if self.lag_ms > self._most_lag_ms or self.under_way >= self._most:
+        queue_ms = self._queue_ms()
+        if self.lag_ms > self._most_lag_ms or self.under_way >= self._most or queue_ms > self._most_queue_ms:
             self.refused += 1
-            raise Problem("overloaded", headers={"Retry-After": "2" if self.lag_ms > 2 * self._most_lag_ms else "1"})
+            far = self.lag_ms > 2 * self._most_lag_ms or queue_ms > self._most_queue_ms
+            raise Problem("overloaded", headers={"Retry-After": "2" if far else "1"})
         self.under_way += 1
 
     def leave(self) -> None:

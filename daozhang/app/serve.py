@@ -22,7 +22,7 @@ async def run(settings: manual.Settings) -> None:
     webhooks = Webhooks(built.house, built.store, settings.sandbox, system_resolver)
     building = Building(
         built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s, settings.most_lag_ms, settings.most_under_way,
-        gateway_of(settings),
+        settings.most_queue_ms, built.store.queue_ms, gateway_of(settings),
     )  # fmt: skip
     app = build_app(built.house, building)
     try:

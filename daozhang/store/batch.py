@@ -94,6 +94,10 @@ class Lane:
         self._wake.set()
         await ticket.done
 
+    def waits_since(self) -> float | None:
+        """When the oldest change that is not on its way yet was handed in, by the loop's clock."""
+        return self._queue[0].born if self._queue else None
+
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, *self._asides, return_exceptions=True)
@@ -250,6 +254,11 @@ class Batcher:
     async def apply(self, change: Change) -> None:
         """Return when it is durable. Raises what `Store.apply` says."""
         await self._lanes[change.payment.bucket % len(self._lanes)].apply(change)
+
+    def queue_ms(self) -> float:
+        """How long the oldest waiting change has waited: what a new one has before it."""
+        since = [moment for lane in self._lanes if (moment := lane.waits_since()) is not None]
+        return (asyncio.get_running_loop().time() - min(since)) * 1000 if since else 0.0
 
     async def close(self) -> None:
         for lane in self._lanes:

@@ -135,6 +135,10 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
         await self._batcher.apply(change)
         return changed(change.payment, version=change.payment.version + 1)
 
+    def queue_ms(self) -> float:
+        """How long a write waits for its turn at the moment."""
+        return self._batcher.queue_ms()
+
     async def _in_the_way(self, change: Change) -> str:
         """Why a change could not be written: its own id (another version is stored), the sale's holder, or nothing."""
         p = change.payment

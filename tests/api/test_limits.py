@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -58,6 +59,19 @@ async def test_the_gate_closes_when_we_are_late_and_opens_again() -> None:
     assert gate.refused == 2
 
 
+def test_the_gate_closes_while_writes_wait_too_long_for_their_turn() -> None:
+    waits = [0.0]
+    gate = Gate(400, 10, most_queue_ms=3_000, queue_ms=lambda: waits[0])
+    gate._task = MagicMock()  # nobody's clock is looked at here
+    gate.enter()
+    waits[0] = 3_001.0
+    with pytest.raises(Problem) as told:
+        gate.enter()
+    assert (told.value.code, told.value.headers["Retry-After"], gate.under_way) == ("overloaded", "2", 1)
+    waits[0] = 10.0
+    gate.enter()
+
+
 def test_a_spike_is_refused_honestly_and_nothing_is_wrong_afterwards(tmp_path: Path) -> None:
     data = tmp_path / "d"
     data.mkdir()
@@ -88,6 +102,12 @@ def test_a_spike_is_refused_honestly_and_nothing_is_wrong_afterwards(tmp_path: P
         for order in taken:
             assert system.call("GET", f"/v1/payments?merchant_order_no={order}")[1]["data"][0]["verdict"] == "paid"
         assert system.pay()["verdict"] == "paid", "it recovers by itself"
+        until = time.monotonic() + 10
+        while len(lines := system.call("GET", "/v1/request_log?status=5xx&limit=100")[1]["data"]) < len(refused) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert len(lines) == len(refused) and {line["problem"] for line in lines} == {"overloaded"}
+        code, out, _ = system.cli("logs", "tail", "--filter", "status=5xx", "--for", "1s")
+        assert code == 0 and "overloaded" in out
     finally:
         system.stop()
 
