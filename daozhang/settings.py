@@ -61,8 +61,10 @@ class Settings:
     master_key_file: str = ""
     # Requests a second of one API key, in each serving process.
     rate_per_s: int = 2_000
-    # A serving process that runs its work later than this refuses new payments with 503 until it has caught up.
-    most_lag_ms: int = 400
+    # When a request's turns through a serving process take longer than this, new payments are refused with 503 until they do not.
+    most_lag_ms: int = 1_500
+    # New payments and refunds that one serving process lets in between two measurements of that (some 50 ms, and what it took).
+    most_at_once: int = 400
     # New payments and refunds that one serving process has in hand at most; beyond it they are refused with 503.
     most_under_way: int = 2_000
     # Writes that wait longer than this for their turn at the database: new payments are refused with 503 until they do not.

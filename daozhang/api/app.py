@@ -17,7 +17,7 @@ from daozhang.api.auth import Guard
 from daozhang.api.devices import DeviceDoors
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
-from daozhang.api.limits import Gate, Limits
+from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
@@ -74,9 +74,7 @@ class Building:
     sandbox: Any = None
     metrics: Callable[[], bytes] = bytes
     rate_per_s: int = 2_000
-    most_lag_ms: int = 400
-    most_under_way: int = 2_000
-    most_queue_ms: int = 3_000
+    gate: GateLimits = field(default_factory=GateLimits)
     queue_ms: Callable[[], float] = lambda: 0.0
     gateway: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,7 +85,7 @@ def build_app(house: House, building: Building) -> Front:
     doors, others = doors_of(house, guard, building)
     scribe = Scribe(building.request_log, house.clock, house.witness.unlogged)
     limits = Limits(house.clock, building.rate_per_s)
-    gate = Gate(building.most_lag_ms, building.most_under_way, building.most_queue_ms, building.queue_ms)
+    gate = Gate(building.gate, building.queue_ms)
     porter = Porter(house, guard, limits, gate, scribe.write)
     page = document(doors, daozhang.__version__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from daozhang.api.problem import Problem
 from daozhang.core.ports import Clock
 
-_TICK_S = 0.02
-_SMOOTH = 0.3
+_TURNS = 25  # about as often as a payment waits for the loop
+_REST_S = 0.05
 _FORGET = 10_000
 
 
@@ -42,41 +42,65 @@ class Limits:
         return f'"key";r={int(bucket.left)};t=1'
 
 
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """``lag_ms``: the turns that a request takes through this process, all together. ``at_once``: how many are let in between
+    two measurements. ``queue_ms``: how long a write may wait for its turn at the database. ``under_way``: in hand in all."""
+
+    lag_ms: int = 1_500
+    at_once: int = 400
+    queue_ms: int = 3_000
+    under_way: int = 2_000
+
+
 class Gate:
     """In front of every door that begins something with money.
 
-    ``lag_ms`` is how late this process runs what is due, ``queue_ms`` how long the oldest write has waited for its turn: with
-    every request more that is let in, all would wait longer. A request that is refused here has written nothing and asked
-    nobody.
+    It measures what a request would have before it: it queues up at the loop as often as a request does, again and again, and
+    asks how long the oldest write has waited. Between two measurements only so many are let in: a crowd that comes at once is
+    not in hand before it is seen, and the slower we are, the fewer come in. A request that is refused here has written nothing
+    and asked nobody.
     """
 
-    def __init__(
-        self, most_lag_ms: int, most_under_way: int, most_queue_ms: int = 3_000, queue_ms: Callable[[], float] = lambda: 0.0
-    ) -> None:
-        self._most_lag_ms, self._most, self._most_queue_ms, self._queue_ms = most_lag_ms, most_under_way, most_queue_ms, queue_ms
+    def __init__(self, limits: GateLimits, queue_ms: Callable[[], float] = lambda: 0.0) -> None:
+        self._limits, self._queue_ms = limits, queue_ms
         self._task: asyncio.Task[None] | None = None
-        self.lag_ms = 0.0
+        self._took_ms = 0.0
+        self._since: float | None = None
+        self._let_in = 0
         self.under_way = 0
         self.refused = 0
 
     def enter(self) -> None:
         """Raises Problem."""
+        loop = asyncio.get_running_loop()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._watch(), name="lag")
-        queue_ms = self._queue_ms()
-        if self.lag_ms > self._most_lag_ms or self.under_way >= self._most or queue_ms > self._most_queue_ms:
+            self._task = loop.create_task(self._watch(), name="gate")
+        most, lag_ms, queue_ms = self._limits, self.lag_ms, self._queue_ms()
+        late = lag_ms > most.lag_ms or queue_ms > most.queue_ms
+        if late or self._let_in >= most.at_once or self.under_way >= most.under_way:
             self.refused += 1
-            far = self.lag_ms > 2 * self._most_lag_ms or queue_ms > self._most_queue_ms
-            raise Problem("overloaded", headers={"Retry-After": "2" if far else "1"})
+            raise Problem("overloaded", headers={"Retry-After": "2" if late else "1"})
         self.under_way += 1
+        self._let_in += 1
 
     def leave(self) -> None:
         self.under_way -= 1
 
+    @property
+    def lag_ms(self) -> float:
+        """As last measured, or as long as the present measurement has taken already."""
+        if self._since is None:
+            return self._took_ms
+        return max(self._took_ms, (asyncio.get_running_loop().time() - self._since) * 1000)
+
     async def _watch(self) -> None:
+        """While there is anything to do."""
         loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _TICK_S
-            await asyncio.sleep(_TICK_S)
-            late_ms = (loop.time() - due) * 1000
-            self.lag_ms += _SMOOTH * (late_ms - self.lag_ms)
+        while self.under_way or self._let_in:
+            self._since = loop.time()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            self._took_ms, self._since, self._let_in = (loop.time() - self._since) * 1000, None, 0
+            await asyncio.sleep(_REST_S)
+        self._task, self._took_ms = None, 0.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from daozhang import settings as manual
 from daozhang.api.app import Building, build_app
+from daozhang.api.limits import GateLimits
 from daozhang.api.server import serve
 from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
@@ -21,8 +22,9 @@ async def run(settings: manual.Settings) -> None:
     sandbox = SandboxLink(settings) if settings.sandbox else None
     webhooks = Webhooks(built.house, built.store, settings.sandbox, system_resolver)
     building = Building(
-        built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s, settings.most_lag_ms, settings.most_under_way,
-        settings.most_queue_ms, built.store.queue_ms, gateway_of(settings),
+        built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s,
+        GateLimits(settings.most_lag_ms, settings.most_at_once, settings.most_queue_ms, settings.most_under_way), built.store.queue_ms,
+        gateway_of(settings),
     )  # fmt: skip
     app = build_app(built.house, building)
     try:

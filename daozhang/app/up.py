@@ -113,6 +113,7 @@ class Supervisor:
             "RATE_PER_S": str(settings.rate_per_s),
             "MOST_LAG_MS": str(settings.most_lag_ms),
             "MOST_UNDER_WAY": str(settings.most_under_way),
+            "MOST_AT_ONCE": str(settings.most_at_once),
             "MOST_QUEUE_MS": str(settings.most_queue_ms),
             "OTEL_ENDPOINT": settings.otel_endpoint,
             "GATEWAY": str(settings.gateway),

@@ -4,12 +4,12 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 
-from daozhang.api.limits import Gate, Limits
+from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.problem import Problem
 from daozhang.core.directory import API_VERSION
 from tests.conftest import System, free_base_port
@@ -36,33 +36,56 @@ def test_a_key_has_so_many_a_second_and_gets_them_back() -> None:
         limits.take("a")
 
 
-async def test_the_gate_closes_when_we_are_late_and_opens_again() -> None:
-    gate = Gate(most_lag_ms=40, most_under_way=2)
+async def busy(turns: int) -> None:
+    """Somebody holds the loop at each of its turns."""
+    for _ in range(turns):
+        time.sleep(0.004)
+        await asyncio.sleep(0)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_gate_closes_when_the_turns_of_a_request_take_too_long_and_opens_again() -> None:
+    gate = Gate(GateLimits(lag_ms=60))
     gate.enter()
-    gate.enter()
+    holding = asyncio.create_task(busy(1_000))
+    await until(lambda: gate.lag_ms > 60)
     with pytest.raises(Problem) as told:
         gate.enter()
-    assert told.value.code == "overloaded" and "Retry-After" in told.value.headers
-    gate.leave()
-    gate.leave()
-    await asyncio.sleep(0.05)
-    for _ in range(4):
-        time.sleep(0.2)  # somebody holds the loop
-        await asyncio.sleep(0.03)
+    assert (told.value.code, told.value.headers["Retry-After"], gate.under_way) == ("overloaded", "2", 1)
+    await holding
+    await until(lambda: gate.lag_ms < 60)
+    gate.enter()
+    assert (gate.refused, gate.under_way) == (1, 2)
+
+
+async def test_a_crowd_that_comes_at_once_is_let_in_by_and_by() -> None:
+    gate = Gate(GateLimits(at_once=3, under_way=5))
+    for _ in range(3):
+        gate.enter()
+    with pytest.raises(Problem) as told:
+        gate.enter()
+    assert (told.value.code, told.value.headers["Retry-After"]) == ("overloaded", "1")
+    await until(lambda: gate._let_in == 0)
+    gate.enter()
+    gate.enter()
+    await until(lambda: gate._let_in == 0)
     with pytest.raises(Problem):
         gate.enter()
-    for _ in range(200):
-        await asyncio.sleep(0.02)
-        if gate.lag_ms < 40:
-            break
+    for _ in range(5):
+        gate.leave()
+    await until(lambda: gate._task is None)
     gate.enter()
-    assert gate.refused == 2
+    assert gate.under_way == 1
 
 
-def test_the_gate_closes_while_writes_wait_too_long_for_their_turn() -> None:
+async def test_the_gate_closes_while_writes_wait_too_long_for_their_turn() -> None:
     waits = [0.0]
-    gate = Gate(400, 10, most_queue_ms=3_000, queue_ms=lambda: waits[0])
-    gate._task = MagicMock()  # nobody's clock is looked at here
+    gate = Gate(GateLimits(queue_ms=3_000), queue_ms=lambda: waits[0])
     gate.enter()
     waits[0] = 3_001.0
     with pytest.raises(Problem) as told:

@@ -12,7 +12,7 @@ from unittest.mock import MagicMock
 import pytest
 from starlette.requests import Request
 
-from daozhang.api.limits import Gate, Limits
+from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.problem import KINDS, Problem
 from daozhang.api.routes import Asked, Door, Porter
 from daozhang.core.directory import ApiKey
@@ -134,7 +134,7 @@ def porter(gate: Gate | None = None, per_s: int = 1_000) -> Porter:
         return MagicMock(key=ApiKey("key_1", 1, "mer_1", False, ALL, "", 1), merchant="mer_1")
 
     guard.identify = identify
-    return Porter(house, guard, Limits(house.clock, per_s), gate or Gate(1_000, 10), lambda line: None)
+    return Porter(house, guard, Limits(house.clock, per_s), gate or Gate(GateLimits()), lambda line: None)
 
 
 def behind(door_of: Porter, fault: Exception | None, language: str, begins: bool = False) -> Told:
@@ -159,7 +159,7 @@ def failing(fault: Exception) -> Provoke:
 
 
 def overrun(system: System, language: str) -> Told:
-    return behind(porter(Gate(1_000, 0)), None, language, begins=True)
+    return behind(porter(Gate(GateLimits(under_way=0))), None, language, begins=True)
 
 
 def hurried(system: System, language: str) -> Told:
