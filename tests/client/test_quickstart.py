@@ -67,7 +67,12 @@ def test_each_piece_takes_a_payment(system: System, tmp_path: Path, page: str, m
     for language, text in pieces(page):
         if "verify_webhook" in text:
             continue
-        if language == "sh":
+        if "ApiProblem" in text:
+            assert re.fullmatch(r"wrong_code \S.* req_\w+", run([sys.executable, "-c", text], system, tmp_path).strip())
+        elif "logs tail" in text:
+            system.call("GET", "/v1/payments/pay_quickstart")
+            assert "not_found" in run(["bash", "-c", text], system, tmp_path)
+        elif language == "sh":
             assert '"verdict":"paid"' in run(["bash", "-c", text], system, tmp_path).replace(": ", ":")
         elif language == "python":
             assert run([sys.executable, "-c", text], system, tmp_path).startswith("paid ")
@@ -76,7 +81,7 @@ def test_each_piece_takes_a_payment(system: System, tmp_path: Path, page: str, m
             file.write_text(text, "utf-8")
             assert run([node(), str(file)], system, tmp_path).startswith("paid ")
         ran.append(language)
-    assert ran == ["sh", "sh", "python", "ts"]
+    assert ran == ["sh", "sh", "python", "ts", "python", "sh"]
 
 
 @pytest.mark.parametrize("page", PAGES)
