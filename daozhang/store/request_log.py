@@ -49,6 +49,8 @@ class PgRequestLog:
             if value:
                 given.append(value)
                 where.append(condition.replace("?", f"${len(given)}"))
+        if status[:1] in ("4", "5"):
+            where.append("status >= 400")  # what the index of refusals is for
         order = "no" if after >= 0 else "no desc"
         rows: list[Any] = await self._pool.fetch(
             f"select {_LINE} from request_log where {' and '.join(where)} order by {order} limit {limit + 1}", *given

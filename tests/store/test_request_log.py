@@ -61,3 +61,18 @@ async def test_the_old_and_the_too_many_are_swept(store: PgStore, link: asyncpg.
     await store.sweep(5_000, 4)
     left = [row["request_id"] for row in (await store.lines(m.id)).rows]
     assert left == ["req_19", "req_18", "req_17", "req_16"]
+
+
+async def test_refusals_are_found_by_an_index_of_their_own(store: PgStore, link: asyncpg.Connection) -> None:
+    m = merchant()
+    await store.write(lines(m.id, m.bucket, 0, 3_000))
+    await store.write([line._replace(status=503, request_id="req_no") for line in lines(m.id, m.bucket, 0, 2)])
+    await link.execute("analyze request_log")
+    found = await store.lines(m.id, status="5xx")
+    assert [row["request_id"] for row in found.rows] == ["req_no"] * 2 and not found.has_more
+    assert (await store.lines(m.id, status="404")).rows == []
+    plan = await link.fetch(
+        "explain select no from request_log where bucket = $1 and merchant = $2 and status / 100 = 5 and status >= 400 order by no desc limit 51",
+        m.bucket, m.id,
+    )  # fmt: skip
+    assert "request_log_refused" in "\n".join(row[0] for row in plan)
