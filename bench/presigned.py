@@ -35,7 +35,7 @@ from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Change, Event
 from daozhang.core.resolve import asking, learn
 from daozhang.flow.house import House
-from daozhang.ports.outward import system_resolver
+from daozhang.ports.outward import SystemResolver
 
 AMOUNT_FEN = 1250
 
@@ -99,7 +99,7 @@ async def run_serve(settings: manual.Settings, ids: list[str]) -> None:
     built = await build(settings, "serve")
     given = {held.name: getattr(built.house, held.name) for held in fields(House) if held.init}
     house = Seeded(**given, ids=ids)
-    await _serve(build_app(house, Building(built.seal, Webhooks(house, built.store, True, system_resolver), built.store)), settings)
+    await _serve(build_app(house, Building(built.seal, Webhooks(house, built.store, True, SystemResolver()), built.store)), settings)
     await built.close()
 
 

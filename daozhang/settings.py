@@ -57,6 +57,8 @@ class Settings:
     # The gateway's certificate chain and key (PEM files). Empty: one of our own authority, in DATA/gateway.
     gateway_certificate: str = ""
     gateway_key: str = ""
+    # In the sandbox, test webhooks may reach this machine, so that you can try your own program here. Live ones never may.
+    webhook_loopback: bool = True
     # A file with the 32-byte master key that seals channel secrets. Empty: DATA/master.key, made in the sandbox only.
     master_key_file: str = ""
     # Requests a second of one API key, in each serving process.

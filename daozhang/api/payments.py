@@ -26,7 +26,6 @@ from daozhang.flow.take import Order, take
 
 _LINE_EVERY_MS = 4_000  # the till is never silent for longer than five seconds (P5)
 _TILL_LIVES_MS = 5_000
-_DARK_MS = 5_000  # unproven for longer than this is dark
 
 
 def key_of(asked: Asked) -> Key:
@@ -46,11 +45,6 @@ def no_repeat(used: KeyUsed, key: Key) -> None:
         name = "refund" if used.made.startswith("rfd_") else "payment"
         made: dict[str, Any] = {name: used.made}
         raise Problem("idempotency_key_reused", **made)
-
-
-def _slow(payment: Payment) -> bool:
-    """A proof that came late is explained by the evidence (were we ourselves interrupted?)."""
-    return payment.decided_ms - payment.created_ms > _DARK_MS
 
 
 class Payments:
@@ -137,18 +131,7 @@ class Payments:
 
     async def picture(self, payment: Payment, whole: bool = False) -> dict[str, Any]:
         """The payment as told. Evidence is read where it is shown, or where a cause has to name it."""
-        lines = (
-            await self._house.store.evidence(payment.id)
-            if whole or payment.doubt or payment.refusal or _slow(payment)
-            else None
-        )
-        refunded = payment.refunded_fen or payment.refunding_fen
-        given_back = await self._house.store.refunds_of(payment.id) if refunded or whole else []
-        merchant = await self._guard.merchant(payment.merchant)
-        told = tell.picture(payment, lines, given_back, self._house.clock.now_ms(), merchant)
-        if not whole:
-            told.pop("evidence", None)
-        return told
+        return await tell.described(self._house, payment, await self._guard.merchant(payment.merchant), whole)
 
     async def _with_speakers(self, told: dict[str, Any]) -> dict[str, Any]:
         """What the shop's speakers were told of it: read where one payment is looked at, not where many are listed."""

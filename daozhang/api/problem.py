@@ -81,6 +81,8 @@ KINDS: dict[str, Kind] = {
                        "按 Retry-After 再试", "try again after Retry-After", True),
     "bad_url": Kind(422, "这个回调地址不能用", "This webhook address cannot be used",
                     "用公网可达的 https 地址", "use an https address that is reachable from the internet"),
+    "endpoint_disabled": Kind(409, "这个回调地址已停用", "This webhook endpoint is disabled",
+                              "修好后重新启用(PATCH enabled=true),再试", "mend it, enable it again (PATCH enabled=true), then try again"),
     "too_many": Kind(409, "数量已达上限", "There are as many as there may be",
                      "先删除不用的", "delete one that is not used first"),
     "slow_down": Kind(429, "请求太快", "Too many requests with this key",

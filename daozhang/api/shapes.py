@@ -113,6 +113,8 @@ class NewEndpoint(Struct):
     url: Annotated[str, Meta(min_length=8, max_length=2048)]
     types: Annotated[list[EventType], Meta(max_length=50)] = []
     description: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    # Deliveries are signed with an Ed25519 key too (v1a); its public half is shown.
+    asymmetric: bool = False
 
 
 class EndpointChange(Struct):

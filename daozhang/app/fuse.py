@@ -39,6 +39,11 @@ def clock_of(settings: Settings) -> RealClock:
     return SandboxClock(settings.data / "clock.offset") if settings.sandbox else RealClock()
 
 
+def loopback_allowed(settings: Settings) -> bool:
+    """Test deliveries may reach this machine only in the sandbox; live ones are never allowed to (ports/outward)."""
+    return settings.sandbox and settings.webhook_loopback
+
+
 async def build(settings: Settings, who: str) -> Built:
     """Open the store and the network and put the house together for the process ``who``."""
     clock = clock_of(settings)

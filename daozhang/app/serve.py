@@ -10,17 +10,17 @@ from daozhang.api.limits import GateLimits
 from daozhang.api.server import serve
 from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
-from daozhang.app.fuse import build
+from daozhang.app.fuse import build, loopback_allowed
 from daozhang.app.sandbox_link import SandboxLink
 from daozhang.gateway.certificate import authority
-from daozhang.ports.outward import system_resolver
+from daozhang.ports.outward import SystemResolver
 
 
 async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
-    webhooks = Webhooks(built.house, built.store, settings.sandbox, system_resolver)
+    webhooks = Webhooks(built.house, built.store, loopback_allowed(settings), SystemResolver())
     building = Building(
         built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s,
         GateLimits(settings.most_lag_ms, settings.most_at_once, settings.most_queue_ms, settings.most_under_way), built.store.queue_ms,

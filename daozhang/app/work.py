@@ -6,8 +6,9 @@ import sys
 
 from daozhang import settings as manual
 from daozhang.app import logs
-from daozhang.app.fuse import build
+from daozhang.app.fuse import build, loopback_allowed
 from daozhang.flow.janitor import Janitor
+from daozhang.flow.webhook_message import Describer
 from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
 from daozhang.ports.outward import Outward
@@ -17,8 +18,8 @@ async def run(settings: manual.Settings) -> None:
     """Tend due timers, and tell the shops, until SIGTERM."""
     built = await build(settings, "work")
     janitor = Janitor(built.house)
-    outward = Outward(built.house.clock, private_allowed=settings.sandbox)
-    pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc)
+    outward = Outward(built.house.clock, loopback_allowed=loopback_allowed(settings))
+    pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc, Describer(built.house, built.store))
     crier = Crier(built.house, built.store)
     ear = await built.store.hear("dz_payment", crier.woken)
 
@@ -36,6 +37,7 @@ async def run(settings: manual.Settings) -> None:
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)
+        await pump.wind_up()
         await outward.close()
         await built.close()
 

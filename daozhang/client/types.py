@@ -343,7 +343,7 @@ class ChannelAccount(Struct):
 
 
 class WebhookEndpoint(Struct):
-    """``state``: enabled, failing, disabled. ``secret`` stands only where it was made."""
+    """``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures."""
 
     id: str
     object: str
@@ -353,9 +353,11 @@ class WebhookEndpoint(Struct):
     types: list[str]
     description: str
     state: say.EndpointState
+    warning: Words | None
     failures: int
     failing_since: say.Time | None
     next_try: say.Time | None
+    public_key: str | None
     created_at: say.Time | None
     secret: str | None = None
     old_secret_until: say.Time | None = None
@@ -363,6 +365,7 @@ class WebhookEndpoint(Struct):
 
 class WebhookAttempt(Struct):
     event: str
+    type: str | None
     attempt: int
     at: say.Time | None
     status: int | None
@@ -521,8 +524,11 @@ class Deleted(Struct):
 
 
 class Queued(Struct):
+    """``more_from``: where to go on when there were too many for one wish."""
+
     endpoint: str
     queued: int
+    more_from: str | None
 
 
 class Pinged(Struct):

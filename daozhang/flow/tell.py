@@ -21,6 +21,7 @@ from daozhang.flow.pen import Pen
 
 answer = late.answer
 NoQuestion = late.NoQuestion
+_DARK_MS = 5_000  # unproven for longer than this is dark
 
 
 def picture(
@@ -76,6 +77,18 @@ def picture(
     if evidence is not None:
         told["evidence"] = [evidence_picture(line) for line in evidence]
     return told
+
+
+async def described(house: House, payment: Payment, merchant: Merchant | None, whole: bool = False) -> dict[str, Any]:
+    """The payment as told. Evidence is read where it is shown (``whole``), or where a cause has to name it."""
+    slow = payment.decided_ms - payment.created_ms > _DARK_MS  # a late proof is explained by the evidence
+    lines = await house.store.evidence(payment.id) if whole or payment.doubt or payment.refusal or slow else None
+    refunded = payment.refunded_fen or payment.refunding_fen
+    given_back = await house.store.refunds_of(payment.id) if refunded or whole else []
+    shown = picture(payment, lines, given_back, house.clock.now_ms(), merchant)
+    if not whole:
+        shown.pop("evidence", None)
+    return shown
 
 
 def _cause(named: CauseNamed | None) -> dict[str, Any] | None:

@@ -10,7 +10,8 @@ from daozhang.core.addresses import Forbidden, parse, why_forbidden
     "169.254.1.1", "100.64.0.1", "100.100.100.200", "192.0.0.192", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1",
     "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:169.254.169.254", "::ffff:10.0.0.1",
     "::127.0.0.1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2002:7f00:1::", "2002:a00:1::1",
-    "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:0:7f00:1::1", "2001:db8::1", "nonsense", "",
+    "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:0:7f00:1::1", "2001:db8::1", "192.88.99.1", "2002:808:808::1", "fec0::1", "3fff::1", "64:ff9b:1::1", "::ffff:0:7f00:1",
+    "2606:4700::5efe:7f00:1", "2606:4700::200:5efe:a00:1", "nonsense", "",
 ])  # fmt: skip
 def test_inner_addresses_are_forbidden(address: str) -> None:
     assert why_forbidden(address)
@@ -26,11 +27,18 @@ def test_public_addresses_are_called(address: str) -> None:
     "https://user@example.com/", "https://user:pw@example.com/", "https://a@b@example.com/", "https://exa mple.com/",
     "https://example.com/\r\nX: y", "https://example.com:99999/", "https://example.com:x/", "https://例子.cn/",
     "https://example.com\\@10.0.0.1/", "javascript:alert(1)", "https://[::1", "x" * 3000,
+    "https://2130706433/", "https://0177.0.0.1/", "https://0x7f.1/", "https://127.1/", "https://0/", "https://1.2.3.4.5/",
+    "https://0x7f000001/", "https://127.0.0.1./", "https://008.8.8.8/", "https://a.example.0x1/",
 ])  # fmt: skip
 def test_what_is_no_live_address(url: str) -> None:
     with pytest.raises(Forbidden) as told:
         parse(url, plain_allowed=False)
     assert told.value.zh and told.value.en
+
+
+@pytest.mark.parametrize("url", ["https://8.8.8.8/", "https://1.example.com/", "https://0x7f.example/", "https://[2606:4700::1]/", "https://xn--fiq228c.cn/"])
+def test_what_is_a_live_address(url: str) -> None:
+    assert parse(url, plain_allowed=False).port == 443
 
 
 def test_an_address_taken_apart() -> None:

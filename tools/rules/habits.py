@@ -45,6 +45,7 @@ CARRIERS = {
     "cli/events.py": "a program or a person is listening",
     "cli/listener.py": "the command line's own line to the events",
     "cli/pay.py": "a person is waiting",
+    "cli/webhook.py": "a person is waiting",
     "sandbox/device/fleet.py": "devices of the yard: loss and pauses",
     "sandbox/device/radio.py": "a simulated device's own connection",
     "sandbox/keys.py": "keys of the yard",
