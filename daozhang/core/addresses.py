@@ -43,7 +43,7 @@ def parse(url: str, *, plain_allowed: bool) -> Target:
     except ValueError:
         raise Forbidden("地址写得不对", "the address is not well-formed") from None
     if parts.scheme not in (("https", "http") if plain_allowed else ("https",)):
-        raise Forbidden("正式地址必须是 https", "a live address has to be https")
+        raise Forbidden("地址要以 https:// 开头(测试地址也可以是 http://)", "an address begins with https:// (a test address may be http://, too)")
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         raise Forbidden("地址里不能有用户名", "no user name stands in an address")
     if not parts.hostname:

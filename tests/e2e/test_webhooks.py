@@ -106,7 +106,6 @@ def test_deliveries_are_verified_also_while_the_secret_changes(clean: System) ->
         if at >= 2:
             Webhook(rotated["secret"]).verify(body, headers)
 
-
     def attempts() -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = clean.call("GET", f"/v1/webhook_endpoints/{made['id']}/attempts")[1]["data"]
         return rows
@@ -166,20 +165,100 @@ def test_a_killed_worker_loses_no_delivery(own_system: System) -> None:
     assert len(paid) > 10
 
 
-def test_wrong_addresses_and_strangers_are_refused(clean: System) -> None:
-    for url in ("http://169.254.169.254/latest", "gopher://example.com/x", "http://u:p@127.0.0.1/", "http://[::ffff:169.254.169.254]/"):
-        status, told = clean.call("POST", "/v1/webhook_endpoints", {"url": url})
-        assert (status, told["code"]) == (422, "bad_url"), url
+@pytest.mark.parametrize("url", [
+    "http://169.254.169.254/latest", "http://100.100.100.200/", "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/",
+    "http://10.0.0.1/", "http://172.16.9.9/", "http://192.168.1.1/", "http://100.64.0.1/", "http://0.0.0.0/", "http://[::]/",
+    "http://224.0.0.1/", "http://240.0.0.1/", "http://[fe80::1]/", "http://[fc00::1]/", "http://[2002:7f00:1::]/",
+    "http://[64:ff9b::a9fe:a9fe]/", "http://2130706433/", "http://0177.0.0.1/", "http://0x7f.1/", "http://127.1/",
+    "http://u:p@127.0.0.1/", "http://127.0.0.1@10.0.0.1/", "gopher://example.com/x", "file:///etc/passwd", "ftp://example.com/",
+    "http://127.0.0.1:99999/", "http://例子.cn/",
+])  # fmt: skip
+def test_an_address_that_we_would_never_call_is_refused_when_it_is_given(clean: System, url: str) -> None:
+    status, told = clean.call("POST", "/v1/webhook_endpoints", {"url": url})
+    assert (status, told["code"]) == (422, "bad_url")
+    assert told["next_step"]["zh"] and told["next_step"]["en"] and told["errors"][0]["pointer"] == "/url"
+    assert clean.call("GET", "/v1/webhook_endpoints")[1]["data"] == []
+
+
+def test_strangers_and_wrong_wishes_are_refused(clean: System) -> None:
     assert clean.call("POST", "/v1/webhook_endpoints", {"url": "http://127.0.0.1:9/", "types": ["Payment PAID"]})[0] == 422
     assert clean.call("GET", "/v1/webhook_endpoints/we_nobody")[0] == 404
     assert clean.call("POST", "/v1/events/evt_999999999/resend")[0] == 404
+    made = clean.call("POST", "/v1/webhook_endpoints", {"url": "http://127.0.0.1:9/"})[1]
+    place = f"/v1/webhook_endpoints/{made['id']}"
+    status, told = clean.call("PATCH", place, {"url": "http://192.168.0.1/"})
+    assert (status, told["code"]) == (422, "bad_url")
+    assert clean.call("PATCH", place, {"enabled": False})[1]["state"] == "disabled"
+    status, told = clean.call("POST", place + "/test")
+    assert (status, told["code"]) == (409, "endpoint_disabled")
+    on = clean.call("PATCH", place, {"enabled": True, "description": "收银"})[1]
+    assert (on["state"], on["description"], on["warning"], on["public_key"]) == ("enabled", "收银", None, None)
+    assert clean.call("POST", place + "/replay", {"from": "yesterday"})[0] == 422
+    assert clean.call("POST", place + "/replay", {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"})[1]["queued"] == 0
+    status, told = clean.call("POST", "/v1/events/evt_1/resend?endpoint=we_nobody")
+    assert status == 404
+
+
+def test_a_delivery_holds_the_payment_as_the_api_shows_it_also_when_the_clock_was_moved(own_system: System) -> None:
+    receiver = Endpoint()
+    made = add(own_system, receiver, "payment.paid", "refund.*")
+    own_system.call("POST", "/v1/sandbox/clock/advance", {"seconds": 86_400})
+    paid = own_system.pay(metadata={"桌": "5"})
+    assert wait_for(lambda: len(receiver.heard) == 1)
+    _, headers, body = receiver.heard[0]
+    told = Webhook(made["secret"]).verify(body, headers)  # by the time outside, though ours is a day ahead
+    shown = own_system.call("GET", f"/v1/payments/{paid['id']}")[1]
+    volatile = {"announcements", "told_at"}
+    assert {k: v for k, v in told["data"]["object"].items() if k not in volatile} == {k: v for k, v in shown.items() if k not in volatile}
+    assert told["data"]["payment"] == paid["id"] and told["data"]["status"] == "paid" and len(body) <= 20_000
+    own_system.call("POST", "/v1/refunds", {"payment": paid["id"], "amount": 100})
+    assert wait_for(lambda: len(receiver.heard) >= 3)
+    last = json.loads(receiver.heard[-1][2])
+    assert last["type"] == "refund.succeeded" and last["data"]["object"]["amount_refunded"] == 100
+
+
+def test_one_event_again_goes_to_those_who_want_it_or_to_the_one_named(clean: System) -> None:
+    paid_only, all_of_them, refunds = Endpoint(), Endpoint(), Endpoint()
+    add(clean, paid_only, "payment.paid")
+    add(clean, all_of_them)
+    named = add(clean, refunds, "refund.*")
+    paid = clean.pay()
+    assert wait_for(lambda: len(paid_only.heard) == 1 and len(all_of_them.heard) >= 2)
+    events = clean.call("GET", f"/v1/events?subject={paid['id']}")[1]["data"]
+    event = next(row["id"] for row in events if row["type"] == "payment.paid")
+    _, told = clean.call("POST", f"/v1/events/{event}/resend")
+    assert len(told["endpoints"]) == 2
+    assert wait_for(lambda: paid_only.ids().count(event) == 2 and all_of_them.ids().count(event) == 2)
+    assert clean.call("POST", f"/v1/events/{event}/resend?endpoint={named['id']}")[1]["endpoints"] == [named["id"]]
+    assert wait_for(lambda: refunds.ids() == [event])
+    assert wait_for(lambda: [row["type"] for row in clean.call("GET", f"/v1/webhook_endpoints/{named['id']}/attempts")[1]["data"]] == ["payment.paid"])
+
+
+def test_a_stop_loses_nothing_and_blames_nobody(own_system: System) -> None:
+    """SIGTERM to the worker while a receiver hangs: what was cut off is no failure of the receiver's."""
+    hangs, receiver = Endpoint("hang"), Endpoint()
+    made = add(own_system, hangs)
+    add(own_system, receiver)
+    paid = [own_system.pay()["id"] for _ in range(3)]
+    os.kill(own_system.state["pids"]["work"][0], signal.SIGTERM)
+    time.sleep(3)
+    shown = own_system.call("GET", f"/v1/webhook_endpoints/{made['id']}")[1]
+    assert (shown["state"], shown["failures"]) == ("enabled", 0)
+    hangs.kind = "ok"
+    truth = {row["id"] for ident in paid for row in own_system.call("GET", f"/v1/events?subject={ident}")[1]["data"]}
+    assert wait_for(lambda: truth <= set(hangs.ids()) and truth <= set(receiver.ids()), 60)
 
 
 def test_the_command_line_adds_tests_replays_and_removes(clean: System) -> None:
     receiver = Endpoint()
     made = json.loads(clean.cli("webhook", "add", receiver.url, "--types", "payment.paid", "--json")[1])
-    ping = clean.cli("webhook", "test", made["id"])[1].strip()
-    assert wait_for(lambda: ping in receiver.ids())
+    code, ping, said = clean.cli("webhook", "test", made["id"], "--lang", "en")
+    assert code == 0 and ping.strip() in receiver.ids() and "it was taken (204" in said
+    refusing = json.loads(clean.cli("webhook", "add", Endpoint("redirect").url, "--asymmetric", "--json")[1])
+    assert refusing["public_key"].startswith("whpk_")
+    code, _, said = clean.cli("webhook", "test", refusing["id"], "--lang", "en")
+    assert code == 1 and "it redirects (307)" in said
+    assert "转向" in clean.cli("webhook", "attempts", refusing["id"], "--lang", "zh")[1]
     clean.pay()
     assert wait_for(lambda: len(receiver.heard) == 2)
     assert clean.cli("replay", "--from", "1h", "--types", "payment.paid", "--endpoint", made["id"])[0] == 0

@@ -34,7 +34,7 @@ export interface Announcement {
   payment: string | null;
   kind: string;
   amount: number;
-  state: "queued" | "delivered" | "played" | "summarised" | "unheard" | (string & {});
+  state: string;
   late: boolean;
   why: string | null;
   at: string | null;
@@ -71,7 +71,7 @@ export interface Cause {
   number: string;
   party: string;
   party_name: string | null;
-  confidence: "proven" | "likely" | "unknown" | (string & {});
+  confidence: string;
   probability: number | null;
   evidence: Array<string>;
   ruled_out: Array<string>;
@@ -118,7 +118,7 @@ export interface Command {
   device: string;
   command: string;
   args: Record<string, unknown>;
-  state: "queued" | "delivered" | "done" | "failed" | "expired" | (string & {});
+  state: string;
   by: string;
   created_at: string | null;
   expires_at: string | null;
@@ -153,7 +153,7 @@ export interface Device {
   type: string;
   serial: string;
   name: string;
-  status: "enrolling" | "active" | "frozen" | "revoked" | (string & {});
+  status: string;
   online: boolean;
   online_at: string | null;
   offline_at: string | null;
@@ -336,7 +336,7 @@ export interface MerchantPage {
 }
 
 export interface Method {
-  type: "pay_by_code" | "pay_by_qr" | (string & {});
+  type: string;
   channel: string;
   code_mask: string | null;
   qr: string | null;
@@ -372,6 +372,7 @@ export interface NewEndpoint {
   url: string;
   types?: Array<string>;
   description?: string;
+  asymmetric?: boolean;
 }
 
 export interface NewKey {
@@ -446,10 +447,10 @@ export interface Payment {
   currency: string;
   merchant_order_no: string;
   subject: string;
-  status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
-  verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
+  status: string;
+  verdict: string;
   verdict_words: Words;
-  money: "received" | "not_received" | "returned" | "unresolved" | (string & {});
+  money: string;
   method: Method;
   why_no_information: Cause | null;
   why_no_money: Cause | null;
@@ -493,28 +494,21 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
   request_id: string;
   retryable: boolean;
   next_step: {
   zh: string;
   en: string;
 };
-  errors?: Array<{
-  pointer: string;
-  detail: string;
-}>;
-  payment?: string;
-  refund?: string;
-  cause?: string;
-  scanned?: string;
-  refundable?: number;
-  versions?: Array<string>;
+  errors?: Array<Record<string, unknown>>;
 }
 
+/** ``more_from``: where to go on when there were too many for one wish. */
 export interface Queued {
   endpoint: string;
   queued: number;
+  more_from: string | null;
 }
 
 /** Times in RFC 3339; ``to`` is excluded, and now when it is not given. */
@@ -542,9 +536,9 @@ export interface Refund {
   object: string;
   payment: string;
   amount: number;
-  kind: "refund" | "undo" | "surplus" | "late_success" | (string & {});
+  kind: string;
   reason: string | null;
-  status: "created" | "sent" | "unknown" | "waiting_funds" | "succeeded" | "failed" | (string & {});
+  status: string;
   failure: Record<string, unknown> | null;
   fee_returned: number;
   created_at: string | null;
@@ -567,7 +561,6 @@ export interface RequestLine {
   status: number;
   took_ms: number;
   problem: string | null;
-  language?: string;
 }
 
 export interface RequestPage {
@@ -651,6 +644,7 @@ export interface Version {
 
 export interface WebhookAttempt {
   event: string;
+  type: string | null;
   attempt: number;
   at: string | null;
   status: number | null;
@@ -660,7 +654,7 @@ export interface WebhookAttempt {
   next_attempt: string | null;
 }
 
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
 export interface WebhookEndpoint {
   id: string;
   object: string;
@@ -669,10 +663,12 @@ export interface WebhookEndpoint {
   url: string;
   types: Array<string>;
   description: string;
-  state: "enabled" | "failing" | "disabled" | (string & {});
+  state: string;
+  warning: Words | null;
   failures: number;
   failing_since: string | null;
   next_try: string | null;
+  public_key: string | null;
   created_at: string | null;
   secret?: string | null;
   old_secret_until?: string | null;
@@ -698,7 +694,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments`, { query }) as Promise<PaymentPage>,
     /** 按单号尾号或金额时间查找 / find by the tail of a number, or amount and time */
     postPaymentsLookup: (body: Lookup): Promise<PaymentPage> =>
-      send("POST", `/v1/payments/lookup`, { body, safe: true }) as Promise<PaymentPage>,
+      send("POST", `/v1/payments/lookup`, { body }) as Promise<PaymentPage>,
     /** 一笔支付 / one payment */
     getPaymentsId: (id: string): Promise<Payment> =>
       send("GET", `/v1/payments/${encodeURIComponent(id)}`, {  }) as Promise<Payment>,
@@ -710,7 +706,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments/${encodeURIComponent(id)}/trace`, {  }) as Promise<Payment>,
     /** 现在再查 / ask the channel now */
     postPaymentsIdResolve: (id: string, body: Wish): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body, safe: true }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body }) as Promise<Payment>,
     /** 撤销 / undo */
     postPaymentsIdReverse: (id: string, body: Wish, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/reverse`, { body, key, money: true }) as Promise<Payment>,
@@ -719,7 +715,7 @@ export const doors = (send: Send) => ({
       send("POST", `/v1/payments/${encodeURIComponent(id)}/close`, { body, key, money: true }) as Promise<Payment>,
     /** 店里已看到结果 / the shop has been told */
     postPaymentsIdTold: (id: string, body: Told): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body, safe: true }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body }) as Promise<Payment>,
     /** 回答:货给了没有 / answer: were the goods handed over */
     postPaymentsIdAnswer: (id: string, body: GoodsAnswer, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/answer`, { body, key, money: true }) as Promise<Payment>,
@@ -813,9 +809,9 @@ export const doors = (send: Send) => ({
     /** 发一个 test.ping / send a test.ping */
     postWebhookEndpointsIdTest: (id: string): Promise<Pinged> =>
       send("POST", `/v1/webhook_endpoints/${encodeURIComponent(id)}/test`, {  }) as Promise<Pinged>,
-    /** 重发一个事件到所有地址 / send one event again to all endpoints */
-    postEventsIdResend: (id: string): Promise<Resent> =>
-      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, {  }) as Promise<Resent>,
+    /** 重发一个事件(到所有要它的地址,或指定的一个) / send one event again, to all endpoints that want it or to one */
+    postEventsIdResend: (id: string, query: { "endpoint"?: string | number } = {}): Promise<Resent> =>
+      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, { query }) as Promise<Resent>,
     /** 请求日志 / request log */
     getRequestLog: (query: { "cursor"?: string | number; "after"?: string | number; "limit"?: string | number; "status"?: string | number; "path"?: string | number; "since"?: string | number } = {}): Promise<RequestPage> =>
       send("GET", `/v1/request_log`, { query }) as Promise<RequestPage>,
