@@ -1,6 +1,7 @@
 """W3: events to webhook endpoints. ``python -m bench.webhooks [--events N] [--json FILE]``.
 
-One run: 1 endpoint; 5 endpoints for each event; 1 healthy endpoint beside 10 % that hang; and a bare client that posts
+One run: 1 endpoint; 5 endpoints for each event; 1 healthy endpoint beside ten that hang; events of 300 merchants with an
+endpoint each; and a bare client that posts
 the same signed bodies to the same receiver, which is what no delivery can be faster than here.
 """
 
@@ -8,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,13 @@ import psutil
 from bench.load import Client, at, closed_loop
 from bench.system import Meter, System
 from daozhang.core import standard_webhook
-from daozhang.core.ids import bucket_of_merchant
+from daozhang.core.directory import Merchant
+from daozhang.core.ids import bucket_of_merchant, ulid
+from daozhang.core.webhook import Endpoint
+from daozhang.store.seal import open_or_create_master_key
+from daozhang.store.store import PgStore
+
+_ONE = "insert into event (bucket, merchant, type, subject, at_ms, data) values ($1, $2, 'bench.event', 's', 1, '{}') returning seq"
 
 
 class Receiver(asyncio.Protocol):
@@ -105,10 +113,7 @@ async def trickle(system: System, per_s: int, seconds: int, hanging: int) -> dic
     dsn = psutil.Process(system.state["pids"]["serve"][0]).environ()["DAOZHANG_DSN"]
     link, born = await asyncpg.connect(dsn), dict[bytes, float]()
     for _ in range(per_s * seconds):
-        seq = await link.fetchval(
-            "insert into event (bucket, merchant, type, subject, at_ms, data) values ($1, $2, 'bench.event', 's', 1, '{}') returning seq",
-            bucket_of_merchant(system.state["merchant"]), system.state["merchant"],
-        )  # fmt: skip
+        seq = await link.fetchval(_ONE, bucket_of_merchant(system.state["merchant"]), system.state["merchant"])
         born[f"evt_{seq}".encode()] = time.time()
         await asyncio.sleep(1 / per_s)
     await asyncio.sleep(2)
@@ -118,6 +123,46 @@ async def trickle(system: System, per_s: int, seconds: int, hanging: int) -> dic
         server.close()
         await _delete(system, ident)
     return {"events": len(born), "heard": len(took), "hanging_endpoints": hanging, "p50_ms": round(at(took, 0.5), 1), "p99_ms": round(at(took, 0.99), 1)}
+
+
+async def many_shops(system: System, shops: int, per_s: int, seconds: int) -> dict[str, Any]:
+    """What it is like in life: many merchants with an endpoint each, and now and then an event of one of them."""
+    heard: list[tuple[bytes, float]] = []
+    server, port = await open_receiver(heard)
+    dsn = psutil.Process(system.state["pids"]["serve"][0]).environ()["DAOZHANG_DSN"]
+    store = await PgStore.open(dsn, open_or_create_master_key(system.data / "master.key", may_create=True), connections=2)
+    merchants = [await _shop(store, port) for _ in range(shops)]
+    link, chance, born = await asyncpg.connect(dsn), random.Random(1), dict[bytes, float]()
+    await asyncio.sleep(1)
+    meter, next_at = Meter(system.pids()), time.perf_counter()
+    for _ in range(per_s * seconds):
+        merchant = chance.choice(merchants)
+        seq = await link.fetchval(_ONE, merchant.bucket, merchant.id)
+        born[f"{merchant.id} evt_{seq}".encode()] = time.time()
+        next_at += 1 / per_s
+        await asyncio.sleep(max(0.0, next_at - time.perf_counter()))
+    await asyncio.sleep(2)
+    told = meter.stop(max(len(heard), 1))
+    await link.close()
+    await store.close()
+    server.close()
+    seqs = {ident.split()[1]: when for ident, when in born.items()}
+    took = sorted((when - seqs[ident]) * 1000 for ident, when in heard if ident in seqs)
+    return {"shops": shops, "per_s": per_s, "events": len(born), "heard": len(took), "p50_ms": round(at(took, 0.5), 1),
+            "p99_ms": round(at(took, 0.99), 1), **told}  # fmt: skip
+
+
+async def _shop(store: PgStore, port: int) -> Merchant:
+    now = time.time_ns() // 1_000_000
+    ident = f"mer_{ulid(now, os.urandom(9), os.urandom(1)[0])}"
+    merchant = Merchant(ident, bucket_of_merchant(ident), "x", False, now)
+    await store.add_merchant(merchant)
+    secret = standard_webhook.new_secret(os.urandom(32))
+    await store.add_endpoint(Endpoint(
+        f"we_{ulid(now, os.urandom(9), merchant.bucket)}", merchant.bucket, ident, False, f"http://127.0.0.1:{port}/hook", (), "",
+        "enabled", now, ((secret, 0),),
+    ))  # fmt: skip
+    return merchant
 
 
 async def _delete(system: System, ident: str) -> None:
@@ -154,6 +199,7 @@ def main() -> int:
             "one": asyncio.run(measure(system, given.events, 1, 0)),
             "five": asyncio.run(measure(system, given.events // 4, 5, 0)),
             "beside_hanging": asyncio.run(trickle(system, 50, 10, 10)),
+            "many_shops": asyncio.run(many_shops(system, 300, 100, 10)),
         }
     told["bare"] = asyncio.run(bare(given.events))
     told["ratio_to_bare"] = round(told["one"]["delivered_per_s"] / told["bare"]["per_s"], 3)
@@ -162,6 +208,7 @@ def main() -> int:
     for name in ("one", "five"):
         print(f"  {name}: delivered {told[name]['delivered']} of {told[name]['wanted']}, steal {told[name]['steal']:.1%}, CPU-us per delivery {told[name]['cpu_us']}")
     print(f"  beside ten endpoints that hang: {told['beside_hanging']}")
+    print(f"  events here and there, an endpoint each: {told['many_shops']}")
     if given.json:
         given.json.write_text(json.dumps(told, indent=2))
     return 0 if told["one"]["delivered"] >= told["one"]["wanted"] else 1

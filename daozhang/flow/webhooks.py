@@ -21,8 +21,10 @@ _PAGE = 100
 _AT_ONCE = 8  # deliveries in flight to one endpoint
 _ENDPOINTS = 500  # endpoints in hand at a time
 _FAILING = 100  # of them, those whose last delivery failed: the dead never take the places of the living
-_LOOK_MS = 150
-_LOOKS_SHARE = 20  # a look that took long is followed by a rest this many times as long
+_LOOK_MS, _LOOK_AGAIN_MS = 150, 50  # a little rest even after a find: what comes meanwhile is found together
+_LOOK_FAILING_MS = 1_000  # those that failed are left alone for longer anyway
+_LOOKS_SHARE = 4  # a look that took long, at very many endpoints, is followed by a rest this many times as long,
+_LOOK_MOST_MS = 450  # but not a long one
 _SWEEP_MS = 3_600_000
 _LAST_WORDS_MS = 2_500  # what is in flight when we are stopped may end in its own time
 
@@ -45,6 +47,7 @@ class Pump:
         self._stopping = self._cut_off = False
         self._failing = 0
         self._swept_ms = 0
+        self._look_failing_ms = 0.0
         self.busy = 0
 
     def stop(self) -> None:
@@ -53,9 +56,9 @@ class Pump:
     async def run(self) -> None:
         while not self._stopping:
             began = self._clock.monotonic_ms()
-            if not await self.round():
-                took = self._clock.monotonic_ms() - began
-                await self._clock.sleep_until(self._clock.now_ms() + max(_LOOK_MS, round(took * _LOOKS_SHARE)))
+            rest_ms = _LOOK_AGAIN_MS if await self.round() else _LOOK_MS
+            took_ms = round((self._clock.monotonic_ms() - began) * _LOOKS_SHARE)
+            await self._clock.sleep_until(self._clock.now_ms() + min(max(rest_ms, took_ms), _LOOK_MOST_MS))
             await self._sweep()
 
     async def wind_up(self) -> None:
@@ -77,7 +80,12 @@ class Pump:
 
     async def round(self) -> int:
         """Take what endpoints have work and start on them; how many."""
-        return await self._begin(_ENDPOINTS - self.busy, False) + await self._begin(_FAILING - self._failing, True)
+        begun = await self._begin(_ENDPOINTS - self.busy, False)
+        now = self._clock.monotonic_ms()
+        if now >= self._look_failing_ms:
+            self._look_failing_ms = now + _LOOK_FAILING_MS
+            begun += await self._begin(_FAILING - self._failing, True)
+        return begun
 
     async def _begin(self, most: int, failing: bool) -> int:
         if most <= 0:

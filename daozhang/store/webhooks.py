@@ -23,22 +23,7 @@ _NAMES = (
 _ENDPOINT = ", ".join(_NAMES)
 _LEASE_MS = 40_000  # from each round to the next
 _V1A = "v1a"  # what stands beside the key of asymmetric signatures where secrets have the end of their time
-# An endpoint has work when it is not blocked and an event lies after its cursor, or a repeat is due.
-_HAS_WORK = """
-    e.state <> 'disabled' and e.blocked_until_ms <= $1 and (e.failures > 0) = $2
-    and (e.lease_until is null or e.lease_until < clock_timestamp()) -- lease
-    and (
-        exists (select 1 from event v where v.bucket = e.bucket and v.merchant = e.merchant
-            and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq) and v.xact < pg_snapshot_xmin(pg_current_snapshot()))
-        or exists (select 1 from webhook_retry r where r.bucket = e.bucket and r.endpoint = e.id and r.run_at_ms <= $1)
-    )
-"""
-_CLAIM = f"""
-update webhook_endpoint w set lease_until = clock_timestamp() + $5 * interval '1 millisecond', fence = w.fence + 1 -- lease
-from (select e.id from webhook_endpoint e where e.bucket = $3 and {_HAS_WORK} limit $4 for update skip locked) c
-where w.bucket = $3 and w.id = c.id
-returning {", ".join(f"w.{name}" for name in _NAMES)}
-"""
+_CLAIM = f"select {_ENDPOINT} from dz_webhook_claim($1, $2, $3, $4)"
 _EVENT = ", ".join(f"v.{name.strip()}" for name in EVENT.split(","))
 # One statement is one view of the books: an event that happened after a rotation comes with the new secret.
 _WANTED = f"""
@@ -192,15 +177,8 @@ class PgWebhooks:
         return f"evt_{seq}"
 
     async def claim_endpoints(self, now_ms: int, most: int, lease_ms: int, *, failing: bool = False) -> list[Endpoint]:
-        """Buckets with work first, then each by equality: what a distributed PostgreSQL can lock."""
-        buckets = await self._pool.fetch(f"select distinct e.bucket from webhook_endpoint e where {_HAS_WORK}", now_ms, failing)
-        claimed: list[Endpoint] = []
-        for row in buckets:
-            if len(claimed) >= most:
-                break
-            rows = await self._pool.fetch(_CLAIM, now_ms, failing, row["bucket"], most - len(claimed), lease_ms)
-            claimed += [self._endpoint_of(found) for found in rows]
-        return claimed
+        rows = await self._pool.fetch(_CLAIM, now_ms, failing, most, lease_ms)
+        return [self._endpoint_of(row) for row in rows]
 
     async def wanted(self, endpoint: Endpoint, now_ms: int, most: int) -> tuple[Endpoint | None, Sequence[Wanted], bool]:
         rows = await self._pool.fetch(

@@ -19,7 +19,7 @@ Answer = Callable[[str, str], Outcome]
 class Clock:
     def __init__(self) -> None:
         self.now = NOW + 10_000_000
-        self.mono = 0.0
+        self.mono = 0.0  # milliseconds
 
     def now_ms(self) -> int:
         return self.now
