@@ -325,6 +325,7 @@ export interface NewEndpoint {
     url: string;
     types?: Array<string>;
     description?: string;
+    asymmetric?: boolean;
 }
 export interface NewKey {
     scopes: Array<string>;
@@ -433,7 +434,7 @@ export interface Problem {
     status: number;
     detail: string;
     instance?: string;
-    code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+    code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
     request_id: string;
     retryable: boolean;
     next_step: {
@@ -451,9 +452,11 @@ export interface Problem {
     refundable?: number;
     versions?: Array<string>;
 }
+/** ``more_from``: where to go on when there were too many for one wish. */
 export interface Queued {
     endpoint: string;
     queued: number;
+    more_from: string | null;
 }
 /** Times in RFC 3339; ``to`` is excluded, and now when it is not given. */
 export interface Range {
@@ -572,6 +575,7 @@ export interface Version {
 }
 export interface WebhookAttempt {
     event: string;
+    type: string | null;
     attempt: number;
     at: string | null;
     status: number | null;
@@ -580,7 +584,7 @@ export interface WebhookAttempt {
     error: Words | null;
     next_attempt: string | null;
 }
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
 export interface WebhookEndpoint {
     id: string;
     object: string;
@@ -590,9 +594,11 @@ export interface WebhookEndpoint {
     types: Array<string>;
     description: string;
     state: "enabled" | "failing" | "disabled" | (string & {});
+    warning: Words | null;
     failures: number;
     failing_since: string | null;
     next_try: string | null;
+    public_key: string | null;
     created_at: string | null;
     secret?: string | null;
     old_secret_until?: string | null;
@@ -721,8 +727,10 @@ export declare const doors: (send: Send) => {
     postWebhookEndpointsIdReplay: (id: string, body: Range) => Promise<Queued>;
     /** 发一个 test.ping / send a test.ping */
     postWebhookEndpointsIdTest: (id: string) => Promise<Pinged>;
-    /** 重发一个事件到所有地址 / send one event again to all endpoints */
-    postEventsIdResend: (id: string) => Promise<Resent>;
+    /** 重发一个事件(到所有要它的地址,或指定的一个) / send one event again, to all endpoints that want it or to one */
+    postEventsIdResend: (id: string, query?: {
+        "endpoint"?: string | number;
+    }) => Promise<Resent>;
     /** 请求日志 / request log */
     getRequestLog: (query?: {
         "cursor"?: string | number;

@@ -82,8 +82,8 @@ export const doors = (send) => ({
     postWebhookEndpointsIdReplay: (id, body) => send("POST", `/v1/webhook_endpoints/${encodeURIComponent(id)}/replay`, { body }),
     /** 发一个 test.ping / send a test.ping */
     postWebhookEndpointsIdTest: (id) => send("POST", `/v1/webhook_endpoints/${encodeURIComponent(id)}/test`, {}),
-    /** 重发一个事件到所有地址 / send one event again to all endpoints */
-    postEventsIdResend: (id) => send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, {}),
+    /** 重发一个事件(到所有要它的地址,或指定的一个) / send one event again, to all endpoints that want it or to one */
+    postEventsIdResend: (id, query = {}) => send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, { query }),
     /** 请求日志 / request log */
     getRequestLog: (query = {}) => send("GET", `/v1/request_log`, { query }),
     /** 登记设备(一次性入网码) / register a device (one-time code) */

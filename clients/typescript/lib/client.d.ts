@@ -123,7 +123,9 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").AttemptPage>;
     postWebhookEndpointsIdReplay: (id: string, body: import("./api.ts").Range) => Promise<import("./api.ts").Queued>;
     postWebhookEndpointsIdTest: (id: string) => Promise<import("./api.ts").Pinged>;
-    postEventsIdResend: (id: string) => Promise<import("./api.ts").Resent>;
+    postEventsIdResend: (id: string, query?: {
+        "endpoint"?: string | number;
+    }) => Promise<import("./api.ts").Resent>;
     getRequestLog: (query?: {
         "cursor"?: string | number;
         "after"?: string | number;

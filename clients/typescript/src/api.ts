@@ -34,7 +34,7 @@ export interface Announcement {
   payment: string | null;
   kind: string;
   amount: number;
-  state: string;
+  state: "queued" | "delivered" | "played" | "summarised" | "unheard" | (string & {});
   late: boolean;
   why: string | null;
   at: string | null;
@@ -71,7 +71,7 @@ export interface Cause {
   number: string;
   party: string;
   party_name: string | null;
-  confidence: string;
+  confidence: "proven" | "likely" | "unknown" | (string & {});
   probability: number | null;
   evidence: Array<string>;
   ruled_out: Array<string>;
@@ -118,7 +118,7 @@ export interface Command {
   device: string;
   command: string;
   args: Record<string, unknown>;
-  state: string;
+  state: "queued" | "delivered" | "done" | "failed" | "expired" | (string & {});
   by: string;
   created_at: string | null;
   expires_at: string | null;
@@ -153,7 +153,7 @@ export interface Device {
   type: string;
   serial: string;
   name: string;
-  status: string;
+  status: "enrolling" | "active" | "frozen" | "revoked" | (string & {});
   online: boolean;
   online_at: string | null;
   offline_at: string | null;
@@ -336,7 +336,7 @@ export interface MerchantPage {
 }
 
 export interface Method {
-  type: string;
+  type: "pay_by_code" | "pay_by_qr" | (string & {});
   channel: string;
   code_mask: string | null;
   qr: string | null;
@@ -447,10 +447,10 @@ export interface Payment {
   currency: string;
   merchant_order_no: string;
   subject: string;
-  status: string;
-  verdict: string;
+  status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+  verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
   verdict_words: Words;
-  money: string;
+  money: "received" | "not_received" | "returned" | "unresolved" | (string & {});
   method: Method;
   why_no_information: Cause | null;
   why_no_money: Cause | null;
@@ -494,14 +494,23 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "internal" | "key_in_flight" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type";
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
   request_id: string;
   retryable: boolean;
   next_step: {
   zh: string;
   en: string;
 };
-  errors?: Array<Record<string, unknown>>;
+  errors?: Array<{
+  pointer: string;
+  detail: string;
+}>;
+  payment?: string;
+  refund?: string;
+  cause?: string;
+  scanned?: string;
+  refundable?: number;
+  versions?: Array<string>;
 }
 
 /** ``more_from``: where to go on when there were too many for one wish. */
@@ -536,9 +545,9 @@ export interface Refund {
   object: string;
   payment: string;
   amount: number;
-  kind: string;
+  kind: "refund" | "undo" | "surplus" | "late_success" | (string & {});
   reason: string | null;
-  status: string;
+  status: "created" | "sent" | "unknown" | "waiting_funds" | "succeeded" | "failed" | (string & {});
   failure: Record<string, unknown> | null;
   fee_returned: number;
   created_at: string | null;
@@ -561,6 +570,7 @@ export interface RequestLine {
   status: number;
   took_ms: number;
   problem: string | null;
+  language?: string;
 }
 
 export interface RequestPage {
@@ -663,7 +673,7 @@ export interface WebhookEndpoint {
   url: string;
   types: Array<string>;
   description: string;
-  state: string;
+  state: "enabled" | "failing" | "disabled" | (string & {});
   warning: Words | null;
   failures: number;
   failing_since: string | null;
@@ -694,7 +704,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments`, { query }) as Promise<PaymentPage>,
     /** 按单号尾号或金额时间查找 / find by the tail of a number, or amount and time */
     postPaymentsLookup: (body: Lookup): Promise<PaymentPage> =>
-      send("POST", `/v1/payments/lookup`, { body }) as Promise<PaymentPage>,
+      send("POST", `/v1/payments/lookup`, { body, safe: true }) as Promise<PaymentPage>,
     /** 一笔支付 / one payment */
     getPaymentsId: (id: string): Promise<Payment> =>
       send("GET", `/v1/payments/${encodeURIComponent(id)}`, {  }) as Promise<Payment>,
@@ -706,7 +716,7 @@ export const doors = (send: Send) => ({
       send("GET", `/v1/payments/${encodeURIComponent(id)}/trace`, {  }) as Promise<Payment>,
     /** 现在再查 / ask the channel now */
     postPaymentsIdResolve: (id: string, body: Wish): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/resolve`, { body, safe: true }) as Promise<Payment>,
     /** 撤销 / undo */
     postPaymentsIdReverse: (id: string, body: Wish, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/reverse`, { body, key, money: true }) as Promise<Payment>,
@@ -715,7 +725,7 @@ export const doors = (send: Send) => ({
       send("POST", `/v1/payments/${encodeURIComponent(id)}/close`, { body, key, money: true }) as Promise<Payment>,
     /** 店里已看到结果 / the shop has been told */
     postPaymentsIdTold: (id: string, body: Told): Promise<Payment> =>
-      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body }) as Promise<Payment>,
+      send("POST", `/v1/payments/${encodeURIComponent(id)}/told`, { body, safe: true }) as Promise<Payment>,
     /** 回答:货给了没有 / answer: were the goods handed over */
     postPaymentsIdAnswer: (id: string, body: GoodsAnswer, key?: string): Promise<Payment> =>
       send("POST", `/v1/payments/${encodeURIComponent(id)}/answer`, { body, key, money: true }) as Promise<Payment>,
