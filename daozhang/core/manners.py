@@ -44,6 +44,9 @@ class Manners:
     undo_tells: bool = True  # an accepted undo says whether there had been a charge
     pushes_code: bool = True  # the result of a payment by code is pushed; otherwise nobody but us will find a late one
     reverses_qr: bool = True  # an order shown as a QR can be undone with its result unknown; otherwise it is closed
+    query_gaps_ms: tuple[int, ...] = ()  # before each query of the window, instead of the rhythm: so many and no more
+    qr_query_gaps_ms: tuple[int, ...] = ()
+    day_ends_h: int = 24  # the hour of Beijing at which the channel's day ends (undo_same_day)
 
     @staticmethod
     def of(table: dict[str, Any]) -> "Manners":
@@ -55,5 +58,7 @@ class Manners:
         must(manners.every_ms >= manners.query_gap_ms > 0, "the ordinary rhythm keeps the least gap")
         must(manners.slow_ms >= manners.every_ms, "a brown-out gets fewer questions, not more")
         must(all(gap >= manners.query_gap_ms for gap in manners.undo_gaps_ms), "every undo round keeps the least gap")
+        gaps = (*manners.query_gaps_ms, *manners.qr_query_gaps_ms)
+        must(all(gap >= manners.query_gap_ms for gap in gaps), "counted queries keep the least gap")
         must(len(manners.undo_gaps_ms) >= 1 and len(manners.deferred_gaps_ms) >= 1, "somebody always asks again")
         return manners

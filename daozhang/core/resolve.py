@@ -17,8 +17,9 @@ from daozhang.core.manners import Manners
 from daozhang.core.must import must
 from daozhang.core.payment import FOLLOWS, NOTHING_TAKEN, Method, Payment, State, Undone
 
-_BEIJING_MS = 8 * 3600 * 1000
-_DAY_MS = 24 * 3600 * 1000
+_HOUR_MS = 3600 * 1000
+_BEIJING_MS = 8 * _HOUR_MS
+_DAY_MS = 24 * _HOUR_MS
 ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
 
 
@@ -83,6 +84,8 @@ def plan(p: Payment, m: Manners, now: int, code_in_hand: bool) -> tuple[Op | Non
 
     ``(None, now)`` means: the request provably never left us and cannot be sent again.
     """
+    if counted_out(p, m):
+        return undo_verb(p, m), max(now, undo_free_ms(p, m))
     match p.state:
         case State.CREATED:
             return Op.PAY, now
@@ -108,7 +111,24 @@ def polite_ms(p: Payment, m: Manners) -> int:
     The gap runs from the last query's answer as well: a commit that took long lets the question leave later than
     the time written down for it, and the channel counts from when it arrives.
     """
-    return max(p.last_query_ms, p.last_answer_ms) + m.query_gap_ms if p.last_query_ms else 0
+    if not p.last_query_ms:
+        return 0
+    gaps = _gaps(p, m)
+    counted = p.state in (State.SENT, State.WAITING_PAYER, State.UNKNOWN) and p.queries < len(gaps)
+    return max(p.last_query_ms, p.last_answer_ms) + (gaps[p.queries] if counted else m.query_gap_ms)
+
+
+def _gaps(p: Payment, m: Manners) -> tuple[int, ...]:
+    """Of a channel that counts its queries: the pauses before each of them."""
+    return m.qr_query_gaps_ms if p.method is Method.PAY_BY_QR else m.query_gaps_ms
+
+
+def counted_out(p: Payment, m: Manners) -> bool:
+    """No query is left before an undo (or the shop wants none), at a channel that counts: the undo needs no fresh one."""
+    gaps = _gaps(p, m)
+    if p.state is State.SENT:
+        return p.send_out and 0 < len(gaps) <= p.queries
+    return p.state in (State.WAITING_PAYER, State.UNKNOWN) and bool(gaps) and (p.give_up or p.queries >= len(gaps))
 
 
 def _next_query(p: Payment, m: Manners) -> int:
@@ -116,6 +136,9 @@ def _next_query(p: Payment, m: Manners) -> int:
     least = polite_ms(p, m)
     if p.give_up or _over(p, p.last_query_ms):
         return least
+    gaps = _gaps(p, m)
+    if gaps:
+        return max(least, max(p.last_answer_ms, p.asked_ms) + gaps[min(p.queries, len(gaps) - 1)])
     if not p.queries:
         first = m.first_query_waiting_ms if p.state is State.WAITING_PAYER else m.first_query_ms
         return min(max(p.last_answer_ms, p.asked_ms) + first, max(p.window_end_ms, p.asked_ms))
@@ -128,14 +151,15 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     """Undo and query take turns: an undo leaves at once after a query, a query decides after every undo."""
     least = polite_ms(p, m)
     if p.undone in ACCEPTED:
-        return Op.QUERY, max(least, p.last_query_ms + m.slow_ms) if p.blanks else least
+        again = p.blanks or (_gaps(p, m) and p.last_query_ms > p.last_undo_ms)
+        return Op.QUERY, max(least, p.last_query_ms + m.slow_ms) if again else least
     if p.undo_tries and p.last_query_ms <= p.last_undo_ms:
         gap = m.undo_gaps_ms[min(p.undo_tries, len(m.undo_gaps_ms)) - 1]
         return Op.QUERY, max(least, p.last_undo_ms + gap)
     free = undo_free_ms(p, m)
     if now < free:
         return Op.QUERY, max(least, min(p.last_query_ms + m.every_ms, free))
-    if now - p.last_answer_ms <= m.fresh_ms:
+    if now - p.last_answer_ms <= m.fresh_ms or _gaps(p, m):
         return undo_verb(p, m), now
     return Op.QUERY, max(now, least)  # we died between the last query and the undo: the last word is stale
 
@@ -169,11 +193,12 @@ def may_undo(p: Payment, m: Manners, now: int) -> bool:
     """Whether the channel still undoes this order: by its calendar (the order's Beijing day), or for so long."""
     if m.undo_within_ms and now - p.asked_ms >= m.undo_within_ms:
         return False
-    return not m.undo_same_day or _day(now) == _day(p.created_ms)
+    return not m.undo_same_day or channel_day(now, m) == channel_day(p.created_ms, m)
 
 
-def _day(at_ms: int) -> int:
-    return (at_ms + _BEIJING_MS) // _DAY_MS
+def channel_day(at_ms: int, m: Manners) -> int:
+    """The number of the channel's day; it ends at midnight of Beijing, or earlier (UnionPay: 23:00)."""
+    return (at_ms + _BEIJING_MS + (24 - m.day_ends_h) * _HOUR_MS) // _DAY_MS
 
 
 def _over(p: Payment, at_ms: int) -> bool:
@@ -196,6 +221,8 @@ def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
         )
     if op is Op.QUERY:
         return changed(p, queries=p.queries + 1, last_query_ms=now)
+    if p.state in (State.SENT, State.WAITING_PAYER, State.UNKNOWN):
+        p = p.to(State.REVERSING, send_out=False)
     return changed(
         p, undo_tries=p.undo_tries + 1, undo_out=True, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
     )
@@ -277,7 +304,7 @@ def _window(p: Payment, m: Manners, now: int) -> Payment:
         return p
     code = p.method is Method.PAY_BY_CODE
     lost = code and not p.seen and p.absent >= m.absent_needed and now - p.asked_ms >= m.absent_after_ms
-    if p.give_up or lost or _over(p, p.last_query_ms) or p.queries >= m.queries_most:
+    if p.give_up or lost or _over(p, p.last_query_ms) or p.queries >= m.queries_most or counted_out(p, m):
         return p.to(State.REVERSING)
     return p
 

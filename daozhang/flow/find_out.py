@@ -11,7 +11,7 @@ from daozhang.core.manners import Manners
 from daozhang.core.payment import OPEN, Method, Payment, State
 from daozhang.core.ports import Key
 from daozhang.core.refund import Refund
-from daozhang.core.resolve import Answer, Ask, asking, learn, plan, polite_ms, resolve
+from daozhang.core.resolve import Answer, Ask, asking, counted_out, learn, plan, polite_ms, resolve
 from daozhang.flow.house import GRACE_MS, House
 from daozhang.flow.pen import Pen
 
@@ -157,7 +157,7 @@ async def look_now(house: House, payment_id: str, who: str = "") -> Payment:
 
 def _may_look(p: Payment, m: Manners, now: int) -> bool:
     """Polite (least gap, threefold budget for questions of people), and nobody is in the middle of asking."""
-    polite = now >= polite_ms(p, m) and p.queries < 3 * m.queries_most
+    polite = now >= polite_ms(p, m) and p.queries < 3 * m.queries_most and not counted_out(p, m)
     in_flight = p.state is State.SENT and p.send_out and now < p.asked_ms + m.pay_deadline_ms
     settled = p.proven and not p.recheck_ms
     return polite and not in_flight and not settled and p.state not in (State.CREATED, State.REVERSING)

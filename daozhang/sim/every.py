@@ -201,6 +201,7 @@ class Run:
     manners: Manners
     choices: Choices
     truth: Truth = field(default_factory=Truth)
+    method: Method = Method.PAY_BY_CODE
     now: int = START_MS
     asks: list[tuple[Op, int]] = field(default_factory=list)
     told_free: bool = False  # the shop was once told that it may charge again
@@ -256,15 +257,29 @@ class Run:
         queries = [at for asked, at in self.asks if asked is Op.QUERY]
         if op is Op.QUERY and queries and self.now - queries[-1] < self.manners.query_gap_ms:
             raise BrokenPromise("P10: two queries of one order too near to each other")
+        self._counted(op, queries)
         if op in (Op.REVERSE, Op.CLOSE):
-            if not queries or self.now - queries[-1] > 200:
+            late = not queries or self.now - queries[-1] > 200
+            if late and not self.manners.query_gaps_ms:
                 raise BrokenPromise("P10: an undo that does not follow the last query at once")
             paid = max(at for asked, at in self.asks if asked is Op.PAY)
             if op is Op.REVERSE and self.now - paid < self.manners.undo_after_ms:
                 raise BrokenPromise("P10: an undo that comes too early after the pay request")
-            if any(asked in (Op.REVERSE, Op.CLOSE) and at > queries[-1] for asked, at in self.asks):
+            last = queries[-1] if queries else 0
+            if any(asked in (Op.REVERSE, Op.CLOSE) and at > last for asked, at in self.asks):
                 raise BrokenPromise("P10: two undos without a query between them")
         self.asks.append((op, self.now))
+
+    def _counted(self, op: Op, queries: list[int]) -> None:
+        """P10 at a channel that counts: each pause at least as long as documented, and no query too many before an undo."""
+        qr = self.method is Method.PAY_BY_QR
+        gaps = self.manners.qr_query_gaps_ms if qr else self.manners.query_gaps_ms
+        if op is not Op.QUERY or not gaps or any(asked in (Op.REVERSE, Op.CLOSE) for asked, _ in self.asks):
+            return
+        if len(queries) >= len(gaps):
+            raise BrokenPromise("P10: more queries than the channel allows")
+        if queries and self.now - queries[-1] < gaps[len(queries)]:
+            raise BrokenPromise("P10: a pause between two queries that is shorter than the channel asks for")
 
     def _judge(self, p: Payment) -> None:
         """What may be claimed at this moment."""
@@ -323,7 +338,7 @@ def walk(
     step: list[int] | None = []
     while step is not None and len(tally.broken) < most_broken:
         choices = Choices(step, faults)
-        run = Run(procedure, manners, choices, Truth(tells=manners.undo_tells))
+        run = Run(procedure, manners, choices, Truth(tells=manners.undo_tells), method)
         try:
             end = run.whole(new_payment(method))
             tally.ends[end.state.value] = tally.ends.get(end.state.value, 0) + 1

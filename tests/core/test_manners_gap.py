@@ -25,4 +25,7 @@ def test_a_query_that_left_late_still_keeps_its_distance(channel: str, state: St
     step = plan(payment, plug.manners, answered + 500, False)
     assert step is not None
     op, at_ms = step
+    if plug.manners.query_gaps_ms and state is State.REVERSING:
+        assert op is Op.REVERSE  # at a channel that counts, an undo needs no fresh query
+        return
     assert op is Op.QUERY and at_ms >= answered + plug.manners.query_gap_ms

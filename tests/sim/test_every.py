@@ -27,7 +27,7 @@ def test_no_world_breaks_a_promise(manners: Manners, method: Method, capsys: pyt
     with capsys.disabled():
         print(f"\nwalk of resolve, {method.value}: {tally.worlds} worlds, {tally.asks} questions, ends {tally.ends}")
     assert tally.broken == []
-    assert tally.worlds > 1_500
+    assert tally.worlds > 1_000
     assert {"paid", "not_paid", "closed"} <= tally.ends.keys()
 
 
@@ -140,6 +140,8 @@ WRONG = {
 @pytest.mark.parametrize("procedure", WRONG, ids=lambda procedure: procedure.__name__)
 def test_a_wrong_procedure_of_the_field_is_caught(manners: Manners, procedure: object) -> None:
     assert callable(procedure)
-    tally = walk(procedure, manners, faults=2, most_broken=2_000)
+    # None of them counts its queries; here the graver faults are looked for.
+    patient = replace(manners, query_gaps_ms=(), qr_query_gaps_ms=())
+    tally = walk(procedure, patient, faults=2, most_broken=2_000)
     promise = WRONG[procedure]
     assert any(broken.startswith(promise) for broken in tally.broken), tally.broken[:3]
