@@ -278,7 +278,10 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         case Proves.CAPTURED:
             return captured(p, f, m, now)
         case Proves.CLOSED:
-            return _decided(p, State.REVERSED if p.undone is Undone.PAID else State.CLOSED, m, now, seen=True)
+            # A channel that only accepts a payment at first says by the query why it did not go through.
+            refusal = {"code": f.code, "hint": f.hint, "text": f.text} if f.hint and not p.undo_tries else p.refusal
+            state = State.REVERSED if p.undone is Undone.PAID else State.CLOSED
+            return _decided(p, state, m, now, seen=True, refusal=refusal)
         case Proves.RETURNED:
             return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)
         case Proves.REVOKED:

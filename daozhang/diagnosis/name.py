@@ -109,7 +109,7 @@ def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
     if p.state not in NOTHING_TAKEN:
         return None
     decides = (f"evd_{p.id[4:]}_{p.decided_by}",) if p.decided_by else ()
-    if p.state is State.NOT_PAID:
+    if p.state is State.NOT_PAID or p.refusal:
         return _of_refusal(p, decides)
     if p.give_up:
         acts = tuple(line.id for line in evidence if line.kind == "act")
