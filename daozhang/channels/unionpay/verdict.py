@@ -1,0 +1,72 @@
+"""What each answer of UnionPay *proves*: one table (codes.csv), read here. A code outside it proves nothing.
+
+Rows are keyed by operation. ``00`` as a reply means that the request was taken, and nothing more; how a payment went
+stands in a query's ``origRespCode`` (rows ``orig=..``) and in a notify.
+"""
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from daozhang.core.evidence import Op, Proves
+from daozhang.core.payment import Method, Payment
+from daozhang.core.resolve import ACCEPTED
+
+
+class Row(NamedTuple):
+    proves: Proves
+    hint: str
+    zh: str
+    en: str
+
+
+_UNSEEN = Row(Proves.NOTHING, "", "", "")
+
+
+@cache
+def _table() -> dict[tuple[str, str], Row]:
+    return {(row["op"], row["code"]): Row(Proves(row["proves"]), row["hint"], row["zh"], row["en"]) for row in rows()}
+
+
+@cache
+def rows() -> list[dict[str, str]]:
+    """Every row as written: op, code, proves, hint, zh, en."""
+    with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def look_up(op: str, code: str) -> tuple[str, Row]:
+    """The code and its row for the operation; the row of what nobody has seen when there is none."""
+    return code, _table().get((op, code), _UNSEEN)
+
+
+def of_reply(op: Op, payment: Payment, now_ms: int, reply: Mapping[str, str]) -> tuple[str, Row]:
+    """The row for a reply whose signature held."""
+    code = reply.get("respCode", "")
+    shown = payment.method is Method.PAY_BY_QR
+    match op:
+        case Op.PAY:
+            return look_up("apply" if shown else "pay", code)
+        case Op.QUERY:
+            return _of_query(payment, shown and now_ms < payment.window_end_ms, code, reply)
+        case Op.REFUND_QUERY if code == "00":
+            return look_up("refund_query", f"orig={reply.get('origRespCode', '')}")
+        case Op.REVERSE | Op.CLOSE:
+            # That there is nothing to reverse cannot be said of an order that the channel has shown.
+            return look_up("reverse", "34+seen" if code == "34" and payment.seen else code)
+        case _:
+            return look_up(op.value, code)
+
+
+def _of_query(payment: Payment, may_try_again: bool, code: str, reply: Mapping[str, str]) -> tuple[str, Row]:
+    if code != "00":
+        # After an accepted reversal an order that the channel has shown before is gone: it was undone.
+        gone = code == "34" and payment.seen and payment.undone in ACCEPTED
+        return look_up("query", "34+undone" if gone else code)
+    code, row = look_up("query", f"orig={reply.get('origRespCode', '')}")
+    if row.proves is Proves.CLOSED and may_try_again:
+        # Until payTimeout the payer of a QR may try another card (dossier 3.1).
+        return code, row._replace(proves=Proves.WAITING)
+    return code, row
