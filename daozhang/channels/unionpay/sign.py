@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
@@ -96,10 +96,12 @@ class Trust:
     def _checked(self, pem: str) -> tuple[x509.Certificate, RsaVerifier] | None:
         try:
             leaf = _load(pem, "signPubKeyCert")
-        except BadKey:
-            return None
-        key = leaf.public_key()
-        if not _issued(leaf, self._middle) or _company(leaf) != COMPANY or not isinstance(key, rsa.RSAPublicKey):
+            if not _issued(leaf, self._middle) or _company(leaf) != COMPANY:
+                return None
+            key = leaf.public_key()
+        except Exception:
+            return None  # a stranger's broken certificate breaks in many ways, and late: none of them is a signature
+        if not isinstance(key, rsa.RSAPublicKey):
             return None
         if len(self._good) >= _KEPT:
             self._good.clear()
@@ -120,7 +122,7 @@ class SimulatedTrust:
 def _load(pem: str, which: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise BadKey(which, "not a certificate in PEM") from None
 
 
@@ -128,7 +130,7 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
         return False
 
 
