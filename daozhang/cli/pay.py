@@ -22,7 +22,7 @@ _WAIT_S = 90
 @click.option("--subject", default=None)
 @click.option("--till", default=None)
 @click.option("--behaviour", default="pays", help="沙箱里的付款人怎么做 / what the sandbox's payer does")
-@click.option("--wallet", "--channel", "wallet", default="alipay", help="哪个钱包来付:alipay、wechat / which wallet pays")
+@click.option("--wallet", "--channel", "wallet", default="alipay", help="哪个钱包来付:alipay、wechat、unionpay / which wallet pays")
 @click.option("--wait", type=float, default=_WAIT_S, help="最多等多少秒 / wait at most so many seconds")
 @verb
 def pay(talk: Talk, amount: str, code: str | None, qr: bool, order: str | None, subject: str | None, till: str | None,
