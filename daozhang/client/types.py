@@ -23,6 +23,21 @@ class NextStep(Struct):
     developer: Words
 
 
+class Ranked(Struct):
+    """One possible cause and how probable it is (simulated calibration; field accuracy unmeasured)."""
+
+    id: str
+    probability: float
+
+
+class Reasoning(Struct):
+    """One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``."""
+
+    step: str
+    says: Words
+    evidence: list[str]
+
+
 class Cause(Struct, rename={"class_": "class"}):
     """``confidence``: proven, likely or unknown; ``class``: members that cannot be told apart."""
 
@@ -36,6 +51,8 @@ class Cause(Struct, rename={"class_": "class"}):
     ruled_out: list[str]
     says: Words
     class_: list[str] | None = None
+    ranked: list[Ranked] = []
+    steps: list[Reasoning] = []
 
 
 class Method(Struct):

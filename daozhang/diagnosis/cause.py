@@ -2,18 +2,20 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from daozhang.diagnosis.signs import FAMILIES
+
 PEOPLE = ("cashier", "payer", "merchant", "support", "operations", "developer")
-QUESTIONS = ("information", "money")
+QUESTIONS = ("information", "money", "till")
 Words = Mapping[str, str]
 Steps = Mapping[str, Words]
 
 UNKNOWN = "unknown.unknown"
-_FIELDS = {"id", "number", "party", "class", "separated_by", "says", "meanwhile", "next", "examples"}
+_FIELDS = {"id", "number", "party", "class", "separated_by", "says", "meanwhile", "next", "examples", "expects", "stage"}
 
 
 class BadCause(ValueError):
@@ -30,12 +32,22 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Expects:
+    """What a dark payment, or a silent till, would show if this were the cause: for each family of `signs` the values and
+    how often. ``prior``: how common it is among all dark ones before anything is known."""
+
+    prior: float
+    of: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """``party`` is the family that the cause points to; ``class_`` names the members that cannot be told apart yet,
     and ``separated_by`` what would tell them apart.
 
     ``meanwhile`` holds while nothing is proven (nobody charges again), ``next`` once it is proven that no money moved.
-    Each has one sentence per person and language, or is empty where the verdict's own sentences say it all.
+    Each has one sentence per person and language, or is empty where the verdict's own sentences say it all. ``stage`` is
+    how the sandbox makes it really happen: the name of a play and what it is given (`daozhang trigger`).
     """
 
     id: str
@@ -47,6 +59,13 @@ class Cause:
     meanwhile: Steps
     next: Steps
     examples: tuple[Example, ...]
+    expects: Expects | None = None
+    stage: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def safe_to_retry(self) -> bool:
+        """A new charge is offered only where the verdict is a proven end; a cause with no words for it never invites one."""
+        return bool(self.next)
 
 
 @cache
@@ -95,7 +114,30 @@ def _of(table: Mapping[str, Any]) -> Cause:
         table.get("meanwhile", {}),
         table.get("next", {}),
         tuple(Example(one["question"], one["given"], one["named"]) for one in table.get("examples", ())),
+        _expects(table.get("expects")),
+        table.get("stage", {}),
     )
+
+
+def _expects(table: Mapping[str, Any] | None) -> Expects | None:
+    if table is None:
+        return None
+    return Expects(float(table["prior"]), {name: values for name, values in table.items() if name != "prior"})
+
+
+def _wrong_expects(cause: Cause) -> list[str]:
+    if cause.expects is None:
+        return []
+    wrong = [] if cause.expects.prior > 0 else ["its prior is above nothing"]
+    for family, values in cause.expects.of.items():
+        known = FAMILIES.get(family)
+        if known is None:
+            wrong.append(f"there is no family of signs called {family}")
+            continue
+        wrong += [f"{family} has no value {value}" for value in values if known and value not in known]
+        if not 0 < sum(values.values()) <= 1.0001 or min(values.values()) < 0:
+            wrong.append(f"the chances of {family} are between nothing and one together")
+    return wrong
 
 
 def _wrong(cause: Cause, table: Mapping[str, Any], stem: str) -> list[str]:
@@ -110,6 +152,9 @@ def _wrong(cause: Cause, table: Mapping[str, Any], stem: str) -> list[str]:
             wrong.append(f"its words are not for {', '.join(PEOPLE)}")
     if cause.class_ and (cause.id not in cause.class_ or not cause.separated_by):
         wrong.append("a class holds the cause itself and says what would separate it")
+    wrong += _wrong_expects(cause)
+    if not cause.stage.get("play"):
+        wrong.append("nobody can stage it: [stage] names a play")
     spoken = [cause.says, *cause.meanwhile.values(), *cause.next.values()]
     if not all(words.get("zh") and words.get("en") for words in [*spoken, *filter(None, [cause.separated_by])]):
         wrong.append("a language is missing")

@@ -1,7 +1,7 @@
-"""A first, honest diagnosis: why there was no information, and why no money. Two questions, never mixed.
+"""Why there was no information, and why no money: two questions, never mixed. Ranked, with probabilities and what else it could be.
 
-One payment's own facts only. What happened to others at that moment is looked at by a later room; until then a cause
-that only others could separate is named as a class, and never as proven. No probability is given: none is calibrated.
+Proven is said only when verified words of the channel, or our own record, name a cause and nothing else fits. All else is
+weighed (`signs`, `window`, `weigh`); where members of a class cannot be told apart the class is named, not a guess.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,42 @@ from dataclasses import dataclass
 from daozhang.core.evidence import Evidence, Op, Proves
 from daozhang.core.payment import NOTHING_TAKEN, OPEN, Method, Payment, State, Undone
 from daozhang.diagnosis.cause import UNKNOWN, Cause, Words, get, shelf
+from daozhang.diagnosis.explain import Step, explain, explain_rule
+from daozhang.diagnosis.facts import DARK_MS, NOBODY_LOOKED, Around, Crowd, Facts, Terminal, untold
+from daozhang.diagnosis.signs import Signs, of_till, signs
+from daozhang.diagnosis.weigh import Weighed, weigh
 
-DARK_MS = 5_000  # unproven for longer than this is dark (1-product)
+__all__ = ["DARK_MS", "CauseNamed", "Named", "name_causes", "name_till"]
 
 # What the shop's request reached us proves: these links have done their part.
 _REACHED_US = ("device", "network", "operator", "payer")
 _ANSWERED = ("device", "network", "us")  # a verified refusal: the way there and back was open
 _NEVER_LEFT = ("device", "network", "operator", "payer", "bank")
+# Who can have had a hand in it once the named link is the first that does not prove anything.
+_CLEARED = {
+    "us": (*_NEVER_LEFT, "platform"), "out": _NEVER_LEFT, "channel": _REACHED_US, "reply": _REACHED_US, "said": _REACHED_US,
+    "payer": ("device", "network", "us"), "notify": ("device", "network", "operator", "payer", "bank"),
+    "telling": ("payer", "platform", "bank"), "shop": ("payer", "platform", "bank"),
+}  # fmt: skip
 _MOST_LINES = 3
+_MOST_RANKED = 5
+_SURE_ENOUGH = 0.85  # above it a member of a class is named alone
+_WHOLE = 0.95  # so much of all there is belongs to a class
+_MEMBER = 0.02  # what is less probable is told apart already
+_LIKELY_FROM = 0.15  # no cause reaches it: we do not know
+_OUT = 0.02  # a party that is less probable altogether may be ruled out
+# The probability of what a rule names: our record or verified words, one reading among few, nothing to go by.
+_PROVEN, _RULED, _OPEN = 0.995, 0.9, 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class CauseNamed:
-    """A cause, how sure we are, by which evidence, and which parties it cannot be.
+    """A cause, how sure we are, by which evidence, what else it could be, and which parties it cannot be.
 
     ``confidence``: proven (verified words of the channel, or our own record, name it and nothing else fits), likely, or
-    unknown. ``party`` is the family, ``party_name`` the instance. ``probability`` stays None until it is calibrated.
+    unknown. ``class_``: the members that cannot be told apart by what is known now; ``probability`` is that of the class.
+    ``party`` is the family, ``party_name`` the instance. ``ranked``: causes with their own probabilities, best first.
+    ``steps``: hop, blast radius, codes and telemetry, as the explanation shows them.
     """
 
     id: str
@@ -34,11 +54,13 @@ class CauseNamed:
     party: str
     party_name: str
     confidence: str
-    probability: float | None
+    probability: float
     evidence: tuple[str, ...]
     ruled_out: tuple[str, ...]
     says: Words
     cause: Cause
+    ranked: tuple[tuple[str, float], ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +69,55 @@ class Named:
     why_no_money: CauseNamed | None
 
 
-def name_causes(payment: Payment, evidence: Sequence[Evidence] | None, now_ms: int) -> Named:
+def name_causes(
+    payment: Payment, evidence: Sequence[Evidence] | None, now_ms: int, around: Around = NOBODY_LOOKED
+) -> Named:
     """Both answers; None where the question does not arise. ``evidence`` None: fewer lines can be named."""
     lines = evidence or ()
-    return Named(_no_information(payment, lines, now_ms), _no_money(payment, lines))
+    facts = Facts(payment, lines, now_ms, around)
+    return Named(_no_information(facts), _no_money(payment, lines))
+
+
+def name_till(terminal: Terminal, now_ms: int, crowd: Crowd | None = None) -> CauseNamed | None:
+    """What is wrong with a till's device: silent for two heartbeats, or telling of an illness. None: nothing is known to be."""
+    found = of_till(terminal, now_ms, crowd)
+    usual = {"power": "good", "line": "good", "sim": "active", "data": "left", "clock": "right", "software": "current",
+             "standing": "active", "parts": "good", "gone": "here"}  # fmt: skip
+    ill = [name for name, well in usual.items() if name in found.shown and found.shown[name].value != well]
+    if not ill or (ill == ["gone"] and not terminal.offline_ms and not terminal.heard_ms):
+        return None
+    return _weighed(found, None, crowd)
 
 
 # -- why was there no information? -------------------------------------------------------------------------------------
 
 
-def _no_information(p: Payment, evidence: Sequence[Evidence], now: int) -> CauseNamed | None:
-    if _doubtful(p):
-        return _of_doubt(p, evidence)
-    if (p.decided_ms or now) - p.created_ms <= DARK_MS:
+def _no_information(facts: Facts) -> CauseNamed | None:
+    p, now = facts.payment, facts.at_ms
+    doubtful = _doubtful(p)
+    dark = (p.decided_ms or now) - p.created_ms > DARK_MS
+    telling = untold(p, facts.around, now)
+    if not doubtful and not dark and not telling:
         return None
-    if p.state is State.CREATED:
+    if doubtful:
+        ruled = _of_doubt(p, facts.lines)
+        if ruled is not None:
+            return ruled
+    elif p.state is State.CREATED:
         # The request for the channel is durable before it leaves: in this state nothing has left us.
         return _named("us.internal", p, "proven", (), (*_NEVER_LEFT, "platform"))
-    if p.state in OPEN and (p.state is State.WAITING_PAYER or p.seen):
-        return _named("payer.not_completed", p, "likely", _lines(evidence, Proves.WAITING), ("device", "network", "us"))
-    orphan = _orphan(evidence) if p.state is not State.SENT else ()
-    if orphan:
-        # A question that we wrote down and whose answer, or loss, we did not: we stopped in between.
-        return _named("us.internal", p, "likely", orphan, _REACHED_US)
-    return _named(UNKNOWN, p, "unknown", (), ()) if p.state in OPEN else None
+    found = signs(facts)
+    if not doubtful and not telling and not _to_be_told(p, found):
+        return None
+    if "hop" not in found.shown or (p.state is State.SENT and not doubtful):
+        return _named(UNKNOWN, p, "unknown", (), ())
+    return _weighed(found, p, facts.around.crowd)
+
+
+def _to_be_told(p: Payment, found: Signs) -> bool:
+    """Dark without a doubt: while it is open, and afterwards where we ourselves or a notify had gone silent."""
+    hop = found.shown.get("hop")
+    return p.state in OPEN or (hop is not None and hop.value in ("us", "notify"))
 
 
 def _doubtful(p: Payment) -> bool:
@@ -80,26 +127,72 @@ def _doubtful(p: Payment) -> bool:
     return bool(p.doubt.get("hint")) or p.doubt.get("op") in (None, "", Op.PAY, Op.QUERY)
 
 
-def _of_doubt(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed:
+def _of_doubt(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
+    """What our own record or the words alone decide; None where it has to be weighed."""
     doubt = p.doubt or {}
-    code = str(doubt.get("code") or "")
-    # A code without a row in the channel's table is an answer that nobody has seen, not a lost one.
-    unnamed = "info.reply_unreadable" if doubt.get("alarm") else "info.reply_unknown" if code else "info.reply_lost"
-    hint = str(doubt.get("hint") or unnamed)
-    # That a reply cannot be believed is our own finding; of everything else one code is a sign, not a proof.
-    sure = "proven" if doubt.get("alarm") or hint == "info.reply_unknown" else "likely"
+    code, hint = str(doubt.get("code") or ""), str(doubt.get("hint") or "")
     lines = tuple(
         line.id
         for line in evidence
         if line.kind in ("answered", "notified") and line.code == code and doubt.get("op") in (None, line.op)
+    )[:_MOST_LINES]
+    # That a reply cannot be believed, or that nobody has ever seen it, is our own finding.
+    if doubt.get("alarm"):
+        return _named("info.reply_unreadable", p, "proven", lines, _REACHED_US)
+    if not hint and code:
+        return _named("info.reply_unknown", p, "proven", lines, _REACHED_US)
+    if hint and get(hint) is None:
+        return _named(UNKNOWN, p, "unknown", lines, _REACHED_US)
+    cause = get(hint)
+    if cause is not None and cause.expects is None:
+        return _named(hint, p, "likely", lines, _REACHED_US)
+    return None
+
+
+def _weighed(found: Signs, p: Payment | None, crowd: Crowd | None) -> CauseNamed:
+    ranked = weigh(found, shelf().values())
+    best = ranked[0]
+    members = _members(best, ranked)
+    together = sum(one.probability for one in ranked if one.cause.id in members)
+    hop = found.shown["hop"].value if "hop" in found.shown else ""
+    suspects = {one.cause.party for one in ranked if one.cause.id in members}
+    parties: dict[str, float] = {}
+    for one in ranked:
+        parties[one.cause.party] = parties.get(one.cause.party, 0.0) + one.probability
+    cleared = tuple(
+        party for party in _CLEARED.get(hop, ()) if party not in suspects and parties.get(party, 0.0) < _OUT
     )
-    return _named(hint, p, sure, lines[:_MOST_LINES], _REACHED_US)
+    known = best.cause.id != UNKNOWN and best.probability >= _LIKELY_FROM
+    chosen = best.cause if known else shelf()[UNKNOWN]
+    order = ("said", "symptom", "hop", "later", "notify", "pace")
+    lines = tuple(dict.fromkeys(line for name in order if name in found.shown for line in found.shown[name].lines))
+    return CauseNamed(
+        chosen.id, chosen.number, members if known and len(members) > 1 else (), chosen.party, _name_of(chosen, p, crowd),
+        "likely" if known else "unknown", round(together if known else best.probability, 3), lines[:_MOST_LINES], cleared,
+        chosen.says, chosen, tuple((one.cause.id, round(one.probability, 3)) for one in ranked[:_MOST_RANKED]),
+        explain(found, crowd),
+    )  # fmt: skip
 
 
-def _orphan(evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    asked = [line.id for line in evidence if line.kind == "asked" and line.op == Op.PAY.value]
-    answered = any(line.kind == "answered" and line.op == Op.PAY.value for line in evidence)
-    return () if answered else tuple(asked[:_MOST_LINES])
+def _members(best: Weighed, ranked: Sequence[Weighed]) -> tuple[str, ...]:
+    """The cause alone when it stands out; otherwise it and those that it cannot be told from by what is known now."""
+    members, together = [best.cause.id], best.probability
+    for one in ranked[1:]:
+        if together >= _WHOLE or one.probability < _MEMBER or one.cause.id == UNKNOWN:
+            break
+        members.append(one.cause.id)
+        together += one.probability
+    return tuple(members)
+
+
+def _name_of(cause: Cause, p: Payment | None, crowd: Crowd | None) -> str:
+    """The instance of the party, where it is known which one it is."""
+    if cause.party == "us":
+        return "daozhang"
+    if cause.party == "bank" and crowd is not None and crowd.bank:
+        return crowd.bank
+    names = {"platform": p.channel, "risk": p.channel, "payee": p.merchant} if p is not None else {}
+    return names.get(cause.party, cause.party)
 
 
 # -- why did no money come? --------------------------------------------------------------------------------------------
@@ -145,6 +238,7 @@ def _lines(evidence: Sequence[Evidence], proves: Proves) -> tuple[str, ...]:
 
 
 def _named(cause_id: str, p: Payment, sure: str, lines: tuple[str, ...], ruled_out: tuple[str, ...]) -> CauseNamed:
+    """What a rule names: the record itself speaks, nothing is weighed."""
     cause = get(cause_id)
     if cause is None:
         cause, sure = shelf()[UNKNOWN], "unknown"
@@ -152,9 +246,8 @@ def _named(cause_id: str, p: Payment, sure: str, lines: tuple[str, ...], ruled_o
         sure = "likely"
     suspects = {cause.party, *(member.partition(".")[0] for member in cause.class_)}
     cleared = tuple(party for party in ruled_out if party not in suspects)
-    name = {"platform": p.channel, "risk": p.channel, "payee": p.merchant, "us": "daozhang"}.get(
-        cause.party, cause.party
-    )
+    probability = {"proven": _PROVEN, "likely": _RULED}.get(sure, _OPEN)
     return CauseNamed(
-        cause.id, cause.number, cause.class_, cause.party, name, sure, None, lines, cleared, cause.says, cause
-    )
+        cause.id, cause.number, cause.class_, cause.party, _name_of(cause, p, None), sure, probability, lines, cleared,
+        cause.says, cause, ((cause.id, probability),), explain_rule(sure),
+    )  # fmt: skip

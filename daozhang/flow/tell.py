@@ -12,6 +12,7 @@ from daozhang.core.payment import Payment
 from daozhang.core.refund import Refund
 from daozhang.core.texts import rfc3339
 from daozhang.core.verdict import judge, time_to_information_ms
+from daozhang.diagnosis.facts import NOBODY_LOOKED, Around
 from daozhang.diagnosis.name import CauseNamed, name_causes
 from daozhang.diagnosis.words import by_when, next_steps, verdict_words
 from daozhang.flow import late
@@ -30,10 +31,11 @@ def picture(
     refunds: Sequence[Refund],
     now_ms: int,
     merchant: Merchant | None,
+    around: Around = NOBODY_LOOKED,
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)
-    named = name_causes(payment, evidence, now_ms)
+    named = name_causes(payment, evidence, now_ms, around)
     trade = merchant.trade if merchant is not None else "goods"
     told: dict[str, Any] = {
         "id": payment.id,
@@ -52,8 +54,8 @@ def picture(
         "money": judged.money.value,
         "method": {"type": payment.method.value, "channel": payment.channel, "code_mask": payment.code_mask or None,
                    "qr": payment.qr or None},
-        "why_no_information": _cause(named.why_no_information),
-        "why_no_money": _cause(named.why_no_money),
+        "why_no_information": cause_picture(named.why_no_information),
+        "why_no_money": cause_picture(named.why_no_money),
         "next_step": next_steps(payment, judged, named, trade),
         "by_when": by_when(payment, judged),
         "safe_to_retry": judged.safe_to_retry,
@@ -91,7 +93,7 @@ async def described(house: House, payment: Payment, merchant: Merchant | None, w
     return shown
 
 
-def _cause(named: CauseNamed | None) -> dict[str, Any] | None:
+def cause_picture(named: CauseNamed | None) -> dict[str, Any] | None:
     if named is None:
         return None
     return {
@@ -105,6 +107,8 @@ def _cause(named: CauseNamed | None) -> dict[str, Any] | None:
         "evidence": list(named.evidence),
         "ruled_out": list(named.ruled_out),
         "says": named.says,
+        "ranked": [{"id": cause, "probability": probability} for cause, probability in named.ranked],
+        "steps": [{"step": one.step, "says": one.says, "evidence": list(one.evidence)} for one in named.steps],
     }
 
 

@@ -11,8 +11,8 @@ import daozhang.channels
 from daozhang.diagnosis import cause as shelf_of
 from daozhang.diagnosis import verdicts
 from daozhang.diagnosis.cause import PEOPLE, BadCause, Cause, Words, get, look, shelf
-from daozhang.diagnosis.name import name_causes
-from tests.diagnosis.worlds import world
+from daozhang.diagnosis.name import CauseNamed, name_causes, name_till
+from tests.diagnosis.worlds import AT, crowd, terminal, world
 
 HINTS = [
     "info.reply_lost",
@@ -106,11 +106,17 @@ def test_a_cause_is_whole(cause: Cause) -> None:
 @pytest.mark.parametrize("cause", shelf().values(), ids=lambda cause: cause.id)
 def test_the_examples_of_a_cause_hold(cause: Cause) -> None:
     for example in cause.examples:
-        p, lines, now = world(dict(example.given))
-        named = name_causes(p, lines, now)
-        found = named.why_no_money if example.question == "money" else named.why_no_information
+        found = found_in(example)
         assert example.question in shelf_of.QUESTIONS
         assert (found is not None and found.id == cause.id) is example.named, (example, found and found.id)
+
+
+def found_in(example: shelf_of.Example) -> CauseNamed | None:
+    given = dict(example.given)
+    if example.question == "till":
+        return name_till(terminal(given["terminal"], AT), AT, crowd(given))
+    named = name_causes(*world(given))
+    return named.why_no_money if example.question == "money" else named.why_no_information
 
 
 def test_numbers_are_unique_and_stable() -> None:
@@ -167,6 +173,7 @@ id = "us.test"
 number = "DZ-US-99"
 party = "us"
 says = { zh = "试", en = "test" }
+stage = { play = "payer" }
 [next]
 """ + "\n".join(f'{person} = {{ zh = "试", en = "test" }}' for person in PEOPLE)
 EXAMPLES = "\n".join(

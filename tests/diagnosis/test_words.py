@@ -65,8 +65,8 @@ TILL: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("given", "trade", "cashier"), TILL, ids=lambda part: str(part)[:60])
 def test_what_the_cashier_reads(given: dict[str, Any], trade: str, cashier: str) -> None:
-    p, lines, now = world(given)
-    assert next_steps(p, judge(p), name_causes(p, lines, now), trade)["cashier"]["zh"] == cashier
+    p, lines, now, around = world(given)
+    assert next_steps(p, judge(p), name_causes(p, lines, now, around), trade)["cashier"]["zh"] == cashier
 
 
 AFTER_PAID: list[tuple[dict[str, Any], str, str]] = [

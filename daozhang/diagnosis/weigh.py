@@ -1,0 +1,65 @@
+"""Weighing: from signs to a ranked list of causes with probabilities. Each cause's own file says what it would show."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import exp, log
+
+from daozhang.diagnosis.cause import Cause, Expects
+from daozhang.diagnosis.signs import FAMILIES, USUAL, Signs
+
+_LEAST = 0.003  # nothing is impossible that a person wrote down in a file
+_SAID = 40  # how many causes a channel's words may name
+_NAMED = 0.9  # a channel's words, if any, name the cause itself
+# Families overlap (a code and a hop tell partly the same), so their joint weight is taken down; fitted on labelled drills.
+TEMPER = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A cause and how probable it is among all that can be named."""
+
+    cause: Cause
+    probability: float
+
+
+def weigh(found: Signs, causes: Iterable[Cause]) -> list[Weighed]:
+    """The most probable first. Only causes that say what they would show take part."""
+    scored = [(cause, _score(cause.id, cause.expects, found)) for cause in causes if cause.expects is not None]
+    if not scored:
+        return []
+    top = max(score for _, score in scored)
+    weights = [(cause, exp((score - top) * TEMPER)) for cause, score in scored]
+    whole = sum(weight for _, weight in weights)
+    ranked = [Weighed(cause, weight / whole) for cause, weight in weights]
+    return sorted(ranked, key=lambda one: (-one.probability, one.cause.id))
+
+
+def _score(cause_id: str, expects: Expects, found: Signs) -> float:
+    score = log(expects.prior)
+    for family, sign in found.shown.items():
+        expected = expects.of.get(family)
+        if family == "said" and expected is None:
+            expected = {cause_id: _NAMED}
+        score += log(chance(expected, family, sign.value))
+    if found.fits:
+        score += _place(expects.of.get("blast"), found.fits)
+    return score
+
+
+def chance(expected: Mapping[str, float] | None, family: str, value: str) -> float:
+    """How often this cause shows this value; a family that its file does not name is left to chance."""
+    values = FAMILIES[family]
+    size = len(values) or _SAID
+    expected = expected if expected is not None else USUAL.get(family)
+    if expected is None:
+        return 1 / size
+    if value in expected:
+        return max(expected[value], _LEAST)
+    left = 1 - sum(expected.values())
+    return max(left / max(size - len(expected), 1), _LEAST)
+
+
+def _place(expected: Mapping[str, float] | None, fits: Mapping[str, float]) -> float:
+    """The crowd's word is soft: each place counts as much as it explains."""
+    top = max(fits.values())
+    return top + log(sum(chance(expected, "blast", name) * exp(fit - top) for name, fit in fits.items()))

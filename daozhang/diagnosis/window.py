@@ -1,0 +1,239 @@
+"""What happened to others in the last minutes, by place: constant work for each sighting, bounded memory, no table read.
+
+A sighting is one payment (or one device) with its places and how it went: fine, or dark with a symptom. It may come
+twice, late, or changed; the last word of each counts once. `crowd` then asks of each kind of place how well "the fault
+lies here" explains what was dark and what was fine: inside the place an unknown share is dark, outside only the few that
+always are. The smallest place that explains all dark ones and none of the healthy ones comes out best.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from math import lgamma, log
+from typing import NamedTuple
+
+from daozhang.diagnosis.facts import Crowd
+
+SLOT_MS = 5_000
+_SPAN = 36  # slots: three minutes
+_BEFORE, _AFTER = 3, 6  # slots that count as "at that moment"
+_WIDE = 12
+_FEW = 24  # fewer than so many: look wider
+MOST = 200_000
+# Beta priors: the dark share inside a faulty place (unknown, rather large), and outside of it (what is always lost).
+_INSIDE, _OUTSIDE, _PARTIAL = (1.5, 1.0), (0.6, 200.0), (2.0, 5.0)
+_BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for some three minutes of payments
+_LEAST_EXPECTED = 4.0
+_MISSING = 0.08  # of its usual successes still come when a bank is away
+_MOST_SHARE = 0.85
+
+
+class Places(NamedTuple):
+    """Where a payment or device is; empty: not known."""
+
+    terminal: str = ""
+    shop: str = ""
+    software: str = ""
+    carrier: str = ""
+    region: str = ""
+    channel: str = ""
+
+
+class Sighting(NamedTuple):
+    """``symptom`` empty: fine. ``bank``: known only after a success. ``at_ms``: when it began."""
+
+    id: str
+    at_ms: int
+    places: Places
+    symptom: str = ""
+    bank: str = ""
+
+
+class _Tally:
+    """Counts of one place in slots of five seconds, newest last."""
+
+    __slots__ = ("slots",)
+
+    def __init__(self) -> None:
+        self.slots: deque[list[dict[str, int] | int]] = deque()
+
+    def add(self, slot: int, symptom: str, by: int) -> None:
+        slots = self.slots
+        if slots and slots[-1][0] == slot:
+            counts = slots[-1][1]
+        else:
+            counts = self._at(slot)
+        counts[symptom] = counts.get(symptom, 0) + by  # type: ignore[union-attr,index]
+
+    def _at(self, slot: int) -> dict[str, int]:
+        """A late sighting finds its own slot."""
+        for place, entry in enumerate(reversed(self.slots)):
+            if entry[0] == slot:
+                return entry[1]  # type: ignore[return-value]
+            if entry[0] < slot:  # type: ignore[operator]
+                made: dict[str, int] = {}
+                self.slots.insert(len(self.slots) - place, [slot, made])
+                break
+        else:
+            made = {}
+            self.slots.appendleft([slot, made])
+        while len(self.slots) > _SPAN:
+            self.slots.popleft()
+        return made
+
+    def counted(self, symptom: str, first: int, last: int) -> tuple[int, int]:
+        """(dark with this symptom, fine) in these slots."""
+        dark = fine = 0
+        for slot, counts in self.slots:
+            if first <= slot <= last:  # type: ignore[operator]
+                dark += counts.get(symptom, 0)  # type: ignore[union-attr]
+                fine += counts.get("", 0)  # type: ignore[union-attr]
+        return dark, fine
+
+
+class Window:
+    """One process's memory of the last minutes. Not for several threads."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._seen: OrderedDict[str, tuple[int, str, Places, str]] = OrderedDict()
+        self._tallies: OrderedDict[tuple[int, str], _Tally] = OrderedDict()
+        self._banks = _Tally()
+        self._usual: dict[str, float] = {}
+        self._usual_slot = 0
+        self._newest = 0
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def places(self) -> int:
+        return len(self._tallies)
+
+    def see(self, one: Sighting) -> None:
+        """Take one sighting; the last word about an id replaces the earlier one."""
+        slot = one.at_ms // SLOT_MS
+        self._newest = max(self._newest, slot)
+        if slot < self._newest - _SPAN:
+            return
+        earlier = self._seen.get(one.id)
+        if earlier is not None:
+            # A dark one stays dark when its answer comes after all: it had no information when it mattered.
+            if earlier[1] == one.symptom or (earlier[1] and not one.symptom):
+                return
+            self._count(*earlier, -1)
+        self._seen[one.id] = (slot, one.symptom, one.places, one.bank)
+        self._count(slot, one.symptom, one.places, one.bank, 1)
+        self._forget()
+
+    def _count(self, slot: int, symptom: str, places: Places, bank: str, by: int) -> None:
+        tallies = self._tallies
+        for kind, place in enumerate((*places, "*")):
+            if place:
+                key = (kind, place)
+                tally = tallies.get(key)
+                if tally is None:
+                    tally = tallies[key] = _Tally()
+                else:
+                    tallies.move_to_end(key)
+                tally.add(slot, symptom, by)
+        if bank and not symptom:
+            self._bank(slot, bank, by)
+
+    def _bank(self, slot: int, bank: str, by: int) -> None:
+        if slot > self._usual_slot:
+            keep = _BASE_KEEPS ** min(slot - self._usual_slot, 200)
+            self._usual = {name: count * keep for name, count in self._usual.items() if count * keep > 0.01}
+            self._usual_slot = slot
+        self._usual[bank] = self._usual.get(bank, 0.0) + by
+        self._banks.add(slot, bank, by)
+
+    def _forget(self) -> None:
+        """A step for a step: what is old leaves at the rate at which new ones come, so no call ever takes long."""
+        old = self._newest - _SPAN
+        for _ in range(2):
+            oldest = next(iter(self._seen.values()), None)
+            if oldest is not None and (oldest[0] < old or len(self._seen) > self._most):
+                self._seen.popitem(last=False)
+            key = next(iter(self._tallies), None)
+            if key is not None and self._tallies[key].slots[-1][0] < old:  # type: ignore[operator]
+                del self._tallies[key]
+
+    # -- asking ----------------------------------------------------------------------------------------------------------
+
+    def crowd(self, ident: str, places: Places, symptom: str, at_ms: int) -> Crowd:
+        """What others say about one that was dark with ``symptom``. Its own sighting does not count."""
+        slot = at_ms // SLOT_MS
+        own = self._seen.get(ident)
+        mine = 1 if own is not None and own[1] == symptom else 0
+        first, last = slot - _BEFORE, slot + _AFTER
+        if sum(self._of(len(places), "*", symptom, first, last)) < _FEW:
+            first, last = slot - _WIDE, slot + _WIDE
+        if own is not None and not first <= own[0] <= last:
+            mine = 0
+        counts = {
+            name: (dark - mine, fine)
+            for kind, (name, place) in enumerate(zip((*Places._fields, "all"), (*places, "*"), strict=True))
+            if place
+            for dark, fine in [self._of(kind, place, symptom, first, last)]
+        }
+        bank, missing, usual = self._missing(first, last)
+        fits = _fits(counts, bank, missing, usual)
+        best = max((name for name in fits if name in counts), key=lambda name: fits[name], default="")
+        names = {name: place for name, place in zip(Places._fields, places, strict=True) if place}
+        return Crowd(fits, counts, names, _share(counts, best), bank if missing > 0 else "")
+
+    def _of(self, kind: int, place: str, symptom: str, first: int, last: int) -> tuple[int, int]:
+        tally = self._tallies.get((kind, place))
+        return tally.counted(symptom, first, last) if tally is not None else (0, 0)
+
+    def _missing(self, first: int, last: int) -> tuple[str, float, float]:
+        """The bank whose successes are missing most: its name, the log-likelihood ratio, and its usual share."""
+        now: dict[str, int] = {}
+        for slot, counts in self._banks.slots:
+            if first <= slot <= last:  # type: ignore[operator]
+                for name, count in counts.items():  # type: ignore[union-attr]
+                    now[name] = now.get(name, 0) + count
+        before = {name: max(count - now.get(name, 0), 0.0) for name, count in self._usual.items()}
+        usual, came = sum(before.values()), sum(now.values())
+        best, most, share_of = "", 0.0, 0.0
+        for name, count in before.items():
+            share = count / usual if usual else 0.0
+            if share * came < _LEAST_EXPECTED or share >= 1.0:
+                continue
+            left = share * _MISSING / (1 - share + share * _MISSING)
+            got = now.get(name, 0)
+            ratio = got * log(left / share) + (came - got) * log((1 - left) / (1 - share))
+            if ratio > most or not best:
+                best, most, share_of = name, ratio, share
+        return best, most, share_of
+
+
+def _fits(counts: Mapping[str, tuple[int, int]], bank: str, missing: float, usual: float) -> dict[str, float]:
+    """Log-likelihood of all counts for each place of the fault."""
+    dark, fine = counts["all"]
+    fits = {"one": _beta(dark, fine, *_OUTSIDE)}
+    for name, (inside_dark, inside_fine) in counts.items():
+        outside = _beta(dark - inside_dark, fine - inside_fine, *_OUTSIDE)
+        fits[name] = _beta(inside_dark, inside_fine, *_INSIDE) + outside
+    wide = [name for name in ("channel", "all") if name in counts]
+    if wide:
+        # A bank behind a wallet darkens a part of the place; which part is known only from the successes that are missing.
+        prior = (usual * 20, (1 - usual) * 20) if bank and missing > 0 else _PARTIAL
+        fits["bank"] = missing + max(
+            _beta(counts[name][0], counts[name][1], *prior)
+            + _beta(dark - counts[name][0], fine - counts[name][1], *_OUTSIDE)
+            for name in wide
+        )
+    return fits
+
+
+def _beta(dark: int, fine: int, a: float, b: float) -> float:
+    """Log of the chance of such a sequence when the dark share is drawn from Beta(a, b)."""
+    dark, fine = max(dark, 0), max(fine, 0)
+    return lgamma(dark + a) + lgamma(fine + b) - lgamma(dark + fine + a + b) - lgamma(a) - lgamma(b) + lgamma(a + b)
+
+
+def _share(counts: Mapping[str, tuple[int, int]], best: str) -> str:
+    dark, fine = counts.get(best, (0, 0))
+    if dark + fine < 5:
+        return ""
+    return "most" if dark / (dark + fine) >= _MOST_SHARE else "part"
