@@ -20,6 +20,8 @@ from daozhang.core.texts import rfc3339
 from daozhang.devices import enrolment, health, shelf, topics
 from daozhang.devices.announcing import silence
 from daozhang.flow.house import House
+from daozhang.flow.lookout import name_device
+from daozhang.flow.tell import cause_picture
 
 _COMMAND_LIVES_MS = 600_000
 _MOST_DESIRED = 20
@@ -205,7 +207,13 @@ class DeviceDoors:
                        "has_more": len(rows) > limit, "next_cursor": shown[-1].id if len(rows) > limit else None})  # fmt: skip
 
     async def get(self, asked: Asked) -> Response:
-        return answer(await self._picture(await self._mine(asked)))
+        """With what is wrong with it, seen among the devices of its shop, and what each person does now."""
+        device = await self._mine(asked)
+        states = await self._fleet.device_states([device])
+        told = device_picture(device, states.get(device.id), self._house.clock.now_ms())
+        named = await name_device(self._fleet, device, states.get(device.id), self._house.clock.now_ms())
+        steps = dict(named.cause.meanwhile) if named is not None and named.cause.meanwhile else None
+        return answer({**told, "cause": cause_picture(named), "next_step": steps})
 
     async def change(self, asked: Asked) -> Response:
         wanted: DeviceChange = asked.body

@@ -129,9 +129,11 @@ class Payments:
             raise Problem("not_found")
         return payment
 
-    async def picture(self, payment: Payment, whole: bool = False) -> dict[str, Any]:
-        """The payment as told. Evidence is read where it is shown, or where a cause has to name it."""
-        return await tell.described(self._house, payment, await self._guard.merchant(payment.merchant), whole)
+    async def picture(self, payment: Payment, whole: bool = False, deep: bool = True) -> dict[str, Any]:
+        """The payment as told. Evidence is read where it is shown, or where a cause has to name it; ``deep``: what is
+        known around it too (not where many are listed)."""
+        merchant = await self._guard.merchant(payment.merchant)
+        return await tell.described(self._house, payment, merchant, whole=whole, deep=deep)
 
     async def _with_speakers(self, told: dict[str, Any]) -> dict[str, Any]:
         """What the shop's speakers were told of it: read where one payment is looked at, not where many are listed."""
@@ -164,7 +166,7 @@ class Payments:
             created_from_ms=since, created_to_ms=until, order_no=asked.query("merchant_order_no"),
         )  # fmt: skip
         rows = [row for row in page.rows if row.livemode == asked.caller.key.livemode]
-        return answer({"data": [await self.picture(row) for row in rows], "has_more": page.has_more,
+        return answer({"data": [await self.picture(row, deep=False) for row in rows], "has_more": page.has_more,
                        "next_cursor": page.next_cursor or None})  # fmt: skip
 
     async def lookup(self, asked: Asked) -> Response:

@@ -1,11 +1,15 @@
 """Building the house for one process from the settings: real store, network, clock, chance, tasks."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from daozhang.app.witness import Watcher
 from daozhang.channels.shelf import Shelf
+from daozhang.core.faults import Fault
 from daozhang.flow.house import House
+from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
 from daozhang.ports.clock import RealClock, SandboxClock
 from daozhang.ports.net import HttpNet
@@ -14,6 +18,8 @@ from daozhang.ports.rand import SystemRand
 from daozhang.settings import BadSetting, Settings
 from daozhang.store.seal import Seal, open_or_create_master_key
 from daozhang.store.store import PgStore
+
+_TELL_EVERY_S = 0.25
 
 
 @dataclass
@@ -52,6 +58,7 @@ async def build(settings: Settings, who: str) -> Built:
     net, tasks, waiters = HttpNet(clock), Tasks(), Waiters(clock)
     await store.listen(waiters.wake)
     witness = witness_of(settings, who)
+    lookout = Lookout(witness, clock)
     house = House(
         store=store,
         directory=store,
@@ -64,10 +71,28 @@ async def build(settings: Settings, who: str) -> Built:
         waiters=waiters,
         notify_base=settings.notify_url,
         who=who,
-        witness=witness,
+        witness=lookout,
         fleet=store,
+        lookout=lookout,
     )
-    return Built(house, store, seal, tasks, witness, [store.close, net.close])
+    telling = asyncio.create_task(_tell_others(lookout, store), name="lookout")
+    ear = await store.hear("dz_seen", lookout.take)
+
+    async def end() -> None:
+        for task in (telling, ear):
+            task.cancel()
+        await asyncio.gather(telling, ear, return_exceptions=True)
+
+    return Built(house, store, seal, tasks, witness, [store.close, net.close, end])
+
+
+async def _tell_others(lookout: Lookout, store: PgStore) -> None:
+    """What this process sees, the others know a moment later; what the store cannot carry is only missing."""
+    while True:
+        await asyncio.sleep(_TELL_EVERY_S)
+        with contextlib.suppress(Fault, OSError):
+            for piece in lookout.drain():
+                await store.say("dz_seen", piece)
 
 
 def witness_of(settings: Settings, who: str) -> Watcher:

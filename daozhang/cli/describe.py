@@ -1,6 +1,7 @@
 """``daozhang describe FILE`` and ``daozhang describe code X``: messages and codes as a person would read them."""
 
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from daozhang.cli.say import Oops, Talk, verb
 @click.argument("code", required=False)
 @verb
 def describe(talk: Talk, what: str, code: str | None) -> None:
-    """解释报文(文件或 -)或结果码 / explain a message (file or -), or: describe code ACQ.SYSTEM_ERROR"""
+    """解释报文(文件或 -)、结果码或原因 / explain a message (file or -), or: describe code X, describe cause ID"""
+    if what == "cause":
+        _cause(talk, code or "")
+        return
     from daozhang.channels.shelf import Shelf
 
     shelf = Shelf.look()
@@ -35,6 +39,38 @@ def describe(talk: Talk, what: str, code: str | None) -> None:
     talk.show(f"{talk.pick('证明', 'proves')}: {told['proves']}")
     for note in told["notes"]:
         talk.show(f"  {talk.word(note)}")
+
+
+_PEOPLE = {"cashier": "收银员", "payer": "顾客", "merchant": "商户", "support": "客服", "operations": "运维", "developer": "开发"}
+
+
+def _cause(talk: Talk, which: str) -> None:
+    """One cause by id or number; without one, all of them."""
+    from daozhang.flow import shelf
+
+    if not which:
+        rows = shelf.pictures()
+        talk.document({"data": rows})
+        for row in rows:
+            talk.show(f"{row['number']:10} {row['id']:28} {talk.word(row['says'])}")
+        return
+    told = shelf.picture_of(which)
+    if told is None:
+        near = ", ".join(get_close_matches(which, [row["id"] for row in shelf.pictures()], 3, 0.3))
+        raise Oops(f"没有原因 {which}。相近的:{near}", f"there is no cause {which}. Near to it: {near}", code=2)
+    talk.document(told)
+    talk.show(f"{told['number']}  {told['id']}  {talk.pick('责任方', 'party')}: {told['party']}")
+    talk.show(f"  {talk.word(told['says'])}")
+    if told["class"]:
+        talk.show(f"  {talk.pick('可能分不清', 'may not be told from')}: {', '.join(told['class'])}")
+        talk.show(f"  {talk.pick('靠什么分清', 'told apart by')}: {talk.word(told['separated_by'])}")
+    talk.show(f"  {talk.pick('看哪些事实', 'looks at')}: {', '.join(told['looks_at']) or talk.pick('渠道的话', 'words of the channel')}")
+    for name, zh, en in (("meanwhile", "还没有结果时", "while nothing is proven"), ("next", "确认没收到钱后", "once no money moved")):
+        if told[name]:
+            talk.show(f"  {talk.pick(zh, en)}")
+            for person, words in told[name].items():
+                talk.show(f"    {talk.pick(_PEOPLE[person], person)}: {talk.word(words)}")
+    talk.show(f"  {talk.pick('在沙箱里重现', 'in the sandbox')}: daozhang trigger {told['id']}")
 
 
 def _code(talk: Talk, shelf: Any, code: str) -> None:

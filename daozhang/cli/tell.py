@@ -57,8 +57,10 @@ def _show(talk: Talk, told: dict[str, Any]) -> None:
         if cause is None:
             continue
         members = f" {{{', '.join(cause['class'])}}}" if cause["class"] else ""
-        talk.show(f"{name}  {cause['number']} {cause['id']}{members}  {pick(*_SURE[cause['confidence']])}")
+        whose = f" · {cause['party_name']}" if cause["party_name"] != cause["party"] else ""
+        talk.show(f"{name}  {cause['number']} {cause['id']}{members}{whose}  {pick(*_SURE[cause['confidence']])} {cause['probability']:.2f}")
         talk.show(f"    {talk.word(cause['says'])}")
+        _reasons(talk, told, cause)
         if cause["ruled_out"]:
             talk.show(f"    {pick('已排除', 'ruled out')}: {', '.join(cause['ruled_out'])}")
     talk.show(pick("证据", "Evidence"))
@@ -71,6 +73,20 @@ def _show(talk: Talk, told: dict[str, Any]) -> None:
         talk.show(f"  {pick(zh, person)}: {talk.word(told['next_step'][person])}")
     if told["by_when"]:
         talk.show(f"{pick('时限', 'By when')}  {talk.word(told['by_when'])}")
+
+
+_STEP = {"hop": ("断在哪里", "hop"), "blast": ("还有谁", "who else"), "signs": ("迹象", "signs")}
+
+
+def _reasons(talk: Talk, told: dict[str, Any], cause: dict[str, Any]) -> None:
+    """The three steps of the reasoning, and what else it could be."""
+    numbers = {line["id"]: at for at, line in enumerate(told.get("evidence", []), 1)}
+    for step in cause["steps"]:
+        shown = " ".join(f"E{numbers[one]}" for one in step["evidence"] if one in numbers)
+        talk.show(f"    {talk.pick(*_STEP[step['step']])}: {talk.word(step['says'])}{f'  [{shown}]' if shown else ''}")
+    others = [f"{one['id']} {one['probability']:.2f}" for one in cause["ranked"][1:4] if one["probability"] >= 0.02]
+    if others:
+        talk.show(f"    {talk.pick('其次', 'else')}: {', '.join(others)}")
 
 
 def _line(line: dict[str, Any]) -> str:
@@ -113,6 +129,13 @@ def trace(talk: Talk, which: str, raw: bool) -> None:
             for name, value in line["detail"].items():
                 if name != "trail":
                     talk.show(f"             {name}: {value}")
+    for name, cause in (
+        (talk.pick("为什么没有信息", "no information"), told["why_no_information"]),
+        (talk.pick("为什么没收到钱", "no money"), told["why_no_money"]),
+    ):
+        if cause is not None:
+            talk.show(f"{'':10} {name}  {cause['number']} {cause['id']}  {talk.pick(*_SURE[cause['confidence']])} {cause['probability']:.2f}")
+            _reasons(talk, told, cause)
     if told["decided_at"]:
         talk.show(
             f"{(_ms(told['decided_at']) - start) / 1000:8.2f}s  {talk.pick('结论', 'verdict'):12} {talk.word(told['verdict_words'])}"

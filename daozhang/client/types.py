@@ -55,6 +55,43 @@ class Cause(Struct, rename={"class_": "class"}):
     steps: list[Reasoning] = []
 
 
+class Example(Struct):
+    """A small world, and whether the cause is named in it."""
+
+    question: str
+    given: dict[str, Any]
+    named: bool
+
+
+class RetryRule(Struct):
+    while_unproven: bool
+    once_not_paid: bool
+
+
+class CauseCard(Struct, rename={"class_": "class"}):
+    """A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved."""
+
+    id: str
+    object: str
+    number: str
+    party: str
+    separated_by: Words | None
+    says: Words
+    meanwhile: dict[str, Words]
+    next: dict[str, Words]
+    looks_at: list[str]
+    safe_to_retry: RetryRule
+    examples: list[Example]
+    stage: dict[str, Any]
+    class_: list[str] = []
+
+
+class CausePage(Struct):
+    data: list[CauseCard]
+    has_more: bool
+    next_cursor: str | None
+
+
 class Method(Struct):
     type: say.MethodType
     channel: str
@@ -115,6 +152,8 @@ class Device(Struct):
     created_at: say.Time | None
     enrolled_at: say.Time | None
     enroll: EnrollCode | None = None
+    cause: Cause | None = None
+    next_step: NextStep | None = None
 
 
 class DevicePage(Struct):

@@ -175,6 +175,9 @@ class Fleet(Protocol):
     async def device(self, device_id: str) -> Device | None: ...
 
     async def devices(self, merchant: str, cursor: str = "", limit: int = 50, serial: str = "") -> Sequence[Device]: ...
+    async def devices_at(self, merchant: str, store: str) -> Sequence[Device]:
+        """The devices of one of the merchant's stores, newest first, at most 200."""
+
     async def change_device(self, device: Device, sealed: bytes | None = None) -> None:
         """Write name, place, standing, secrets, and what is desired; its gateway is told."""
 

@@ -13,6 +13,7 @@ LEAST_SOFTWARE = (1, 2)  # older ones are known to lose announcements
 REPORT_KEYS = frozenset({
     "battery", "mains", "signal_dbm", "network", "rtt_ms", "loss", "sim", "data_left_mb", "software", "driver",
     "config_n", "clock_ms", "scanner", "printer", "speaker", "volume", "muted", "uptime_s", "n", "skew_ms", "place",
+    "carrier", "config", "lost_by",
 })  # fmt: skip
 _MOST_TEXT = 64
 

@@ -285,7 +285,7 @@ def of_terminal(one: Terminal, now_ms: int) -> dict[str, Sign]:
     version = _version(one.reported.get("software"))
     if version:
         _put(found, "software", "old" if version < LEAST_SOFTWARE else "current")
-    _put(found, "standing", "active" if one.standing == "active" else "other")
+    _put(found, "standing", "active" if one.standing in ("active", "enrolling") else "other")
     _put(found, "parts", _parts(one))
     silent = not one.online or now_ms - one.heard_ms > SILENT_MS
     back = not silent and one.offline_ms and now_ms - one.offline_ms < _LATELY_MS and one.number("uptime_s") is not None

@@ -58,10 +58,7 @@ class _Tally:
 
     def add(self, slot: int, symptom: str, by: int) -> None:
         slots = self.slots
-        if slots and slots[-1][0] == slot:
-            counts = slots[-1][1]
-        else:
-            counts = self._at(slot)
+        counts = slots[-1][1] if slots and slots[-1][0] == slot else self._at(slot)
         counts[symptom] = counts.get(symptom, 0) + by  # type: ignore[union-attr,index]
 
     def _at(self, slot: int) -> dict[str, int]:
@@ -176,10 +173,10 @@ class Window:
             for dark, fine in [self._of(kind, place, symptom, first, last)]
         }
         bank, missing, usual = self._missing(first, last)
-        fits = _fits(counts, bank, missing, usual)
+        fits = place_fits(counts, bank, missing, usual)
         best = max((name for name in fits if name in counts), key=lambda name: fits[name], default="")
         names = {name: place for name, place in zip(Places._fields, places, strict=True) if place}
-        return Crowd(fits, counts, names, _share(counts, best), bank if missing > 0 else "")
+        return Crowd(fits, counts, names, share_of(counts, best), bank if missing > 0 else "")
 
     def _of(self, kind: int, place: str, symptom: str, first: int, last: int) -> tuple[int, int]:
         tally = self._tallies.get((kind, place))
@@ -194,7 +191,7 @@ class Window:
                     now[name] = now.get(name, 0) + count
         before = {name: max(count - now.get(name, 0), 0.0) for name, count in self._usual.items()}
         usual, came = sum(before.values()), sum(now.values())
-        best, most, share_of = "", 0.0, 0.0
+        best, most, part = "", 0.0, 0.0
         for name, count in before.items():
             share = count / usual if usual else 0.0
             if share * came < _LEAST_EXPECTED or share >= 1.0:
@@ -203,11 +200,13 @@ class Window:
             got = now.get(name, 0)
             ratio = got * log(left / share) + (came - got) * log((1 - left) / (1 - share))
             if ratio > most or not best:
-                best, most, share_of = name, ratio, share
-        return best, most, share_of
+                best, most, part = name, ratio, share
+        return best, most, part
 
 
-def _fits(counts: Mapping[str, tuple[int, int]], bank: str, missing: float, usual: float) -> dict[str, float]:
+def place_fits(
+    counts: Mapping[str, tuple[int, int]], bank: str = "", missing: float = 0.0, usual: float = 0.0
+) -> dict[str, float]:
     """Log-likelihood of all counts for each place of the fault."""
     dark, fine = counts["all"]
     fits = {"one": _beta(dark, fine, *_OUTSIDE)}
@@ -232,7 +231,7 @@ def _beta(dark: int, fine: int, a: float, b: float) -> float:
     return lgamma(dark + a) + lgamma(fine + b) - lgamma(dark + fine + a + b) - lgamma(a) - lgamma(b) + lgamma(a + b)
 
 
-def _share(counts: Mapping[str, tuple[int, int]], best: str) -> str:
+def share_of(counts: Mapping[str, tuple[int, int]], best: str) -> str:
     dark, fine = counts.get(best, (0, 0))
     if dark + fine < 5:
         return ""

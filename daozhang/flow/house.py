@@ -12,6 +12,7 @@ from daozhang.core.ids import ulid
 from daozhang.core.payment import Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
+from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
 
 LEASE_MS = 10_000  # longer than any single question with its two commits
@@ -44,6 +45,7 @@ class House:
     who: str = "serve"
     witness: Witness = field(default_factory=Silent)
     fleet: Fleet | None = None  # devices, where there are some
+    lookout: Lookout | None = None  # what happens to others, where somebody looks
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:

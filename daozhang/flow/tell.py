@@ -18,6 +18,7 @@ from daozhang.diagnosis.words import by_when, next_steps, verdict_words
 from daozhang.flow import late
 from daozhang.flow.find_out import Gone, due_ms
 from daozhang.flow.house import House
+from daozhang.flow.lookout import look_around
 from daozhang.flow.pen import Pen
 
 answer = late.answer
@@ -31,11 +32,11 @@ def picture(
     refunds: Sequence[Refund],
     now_ms: int,
     merchant: Merchant | None,
-    around: Around = NOBODY_LOOKED,
+    around: Around | None = None,
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)
-    named = name_causes(payment, evidence, now_ms, around)
+    named = name_causes(payment, evidence, now_ms, around or NOBODY_LOOKED)
     trade = merchant.trade if merchant is not None else "goods"
     told: dict[str, Any] = {
         "id": payment.id,
@@ -81,13 +82,19 @@ def picture(
     return told
 
 
-async def described(house: House, payment: Payment, merchant: Merchant | None, whole: bool = False) -> dict[str, Any]:
-    """The payment as told. Evidence is read where it is shown (``whole``), or where a cause has to name it."""
+async def described(
+    house: House, payment: Payment, merchant: Merchant | None, *, whole: bool = False, deep: bool = False
+) -> dict[str, Any]:
+    """The payment as told. Evidence is read where it is shown (``whole``), or where a cause has to name it; ``deep``: what
+    is known around it too (not where many are told at once)."""
+    now = house.clock.now_ms()
+    around = await look_around(house.lookout, house.fleet, payment, now) if deep else None
     slow = payment.decided_ms - payment.created_ms > _DARK_MS  # a late proof is explained by the evidence
-    lines = await house.store.evidence(payment.id) if whole or payment.doubt or payment.refusal or slow else None
+    needed = whole or around is not None or payment.doubt or payment.refusal or slow
+    lines = await house.store.evidence(payment.id) if needed else None
     refunded = payment.refunded_fen or payment.refunding_fen
     given_back = await house.store.refunds_of(payment.id) if refunded or whole else []
-    shown = picture(payment, lines, given_back, house.clock.now_ms(), merchant)
+    shown = picture(payment, lines, given_back, now, merchant, around)
     if not whole:
         shown.pop("evidence", None)
     return shown

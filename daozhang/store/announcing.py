@@ -97,6 +97,10 @@ class PgAnnouncing:
         )  # fmt: skip
         return [_announcement_of(row) for row in rows]
 
+    async def say(self, channel: str, payload: str) -> None:
+        """To all processes that `hear` this channel; at most once, and kept nowhere."""
+        await self._pool.execute("select pg_notify($1, $2)", channel, payload)
+
     async def hear(self, channel: str, callback: Callable[[str], None]) -> "asyncio.Task[None]":
         """Call back with each notification of a channel, and with "" after the database was away. Cancel to end."""
         ready = asyncio.Event()

@@ -117,6 +117,13 @@ class PgFleet:
         )  # fmt: skip
         return [self._device_of(row) for row in rows]
 
+    async def devices_at(self, merchant: str, store: str) -> Sequence[Device]:
+        rows = await self._pool.fetch(
+            f"select {_DEVICE} from device where bucket = $1 and merchant = $2 and shop = $3 order by id desc limit 200",
+            bucket_of_merchant(merchant), merchant, store,
+        )  # fmt: skip
+        return [self._device_of(row) for row in rows]
+
     async def change_device(self, device: Device, sealed: bytes | None = None) -> None:
         async def write(link: asyncpg.Connection) -> None:
             await link.execute(

@@ -7,7 +7,7 @@ from daozhang.core.evidence import Evidence, Finding, Op, Proves, answered, aske
 from daozhang.core.fleet import Announcement
 from daozhang.core.payment import OPEN, Method, Payment, State, Undone
 from daozhang.diagnosis.facts import Around, Crowd, Notice, Terminal
-from daozhang.diagnosis.window import _fits, _share
+from daozhang.diagnosis.window import place_fits, share_of
 
 AT = 1_795_401_787_123  # 2026-11-23 02:43:07 UTC
 ULID = "01JD8000000000000000000000"
@@ -93,7 +93,7 @@ def crowd(given: dict[str, Any]) -> Crowd | None:
         return None
     default = {"channel": (12, 28), "all": (12, 88)} if bank else {}
     counts = {name: (dark, fine) for name, (dark, fine) in given.get("crowd", default).items()}
-    return Crowd(_fits(counts, bank, 12.0 if bank else 0.0, 0.3), counts, {}, _share(counts, "all"), bank)
+    return Crowd(place_fits(counts, bank, 12.0 if bank else 0.0, 0.3), counts, {}, share_of(counts, "all"), bank)
 
 
 def terminal(said: dict[str, Any], now: int, **changes: Any) -> Terminal:

@@ -1,0 +1,150 @@
+"""The lookout: sees every step of every payment of all processes, and says what happened around one that is dark.
+
+Each process tells the others in small batches (`drain`, `take`); what is lost on the way is only missing, never wrong.
+"""
+
+import json
+from collections.abc import Iterable
+
+from daozhang.core.evidence import Finding, Op, Proves
+from daozhang.core.fleet import Announcement, Device, DeviceState, Fleet, Standing
+from daozhang.core.payment import RECEIVED, Method, Payment
+from daozhang.core.ports import Clock, Witness
+from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, UNTOLD_MS, Around, Crowd, Notice, Terminal
+from daozhang.diagnosis.name import CauseNamed, name_till
+from daozhang.diagnosis.sighting import places_of, sighting_of, symptom_of
+from daozhang.diagnosis.window import Places, Sighting, Window, place_fits
+
+_MOST_BYTES = 7_000  # of one notification of the store
+_MOST_WAITING = 20_000
+_MOST_REMEMBERED = 50_000
+_TOLD_WITHIN_MS = 600_000  # a paid one that nobody has acknowledged is looked after for so long
+
+
+class Lookout:
+    """A witness that passes everything on to ``inner``, and remembers the last minutes."""
+
+    def __init__(self, inner: Witness, clock: Clock) -> None:
+        self._inner, self._clock = inner, clock
+        self.window = Window()
+        self.notices: tuple[Notice, ...] = ()
+        self._banks: dict[str, str] = {}
+        self._queried: set[str] = set()
+        self._waiting: list[Sighting] = []
+
+    # -- Witness -----------------------------------------------------------------------------------------------------------
+
+    def asked(self, payment: Payment, op: Op, finding: Finding, took_ms: float) -> None:
+        self._inner.asked(payment, op, finding, took_ms)
+        if finding.proves is Proves.CAPTURED:
+            if len(self._banks) + len(self._queried) > _MOST_REMEMBERED:
+                self._banks.clear()
+                self._queried.clear()
+            bank = finding.detail.get("bank_type")
+            if bank:
+                self._banks[payment.id] = str(bank)[:32]
+            if op is Op.QUERY and payment.method is Method.PAY_BY_QR:
+                self._queried.add(payment.id)
+
+    def moved(self, before: Payment, after: Payment) -> None:
+        self._inner.moved(before, after)
+        if after.doubt is before.doubt and after.proven is before.proven:
+            return
+        bank, by_query = self._banks.pop(after.id, ""), after.id in self._queried
+        self._queried.discard(after.id)
+        seen = sighting_of(before, after, bank, by_query)
+        if seen is not None:
+            self.window.see(seen)
+            if len(self._waiting) < _MOST_WAITING:
+                self._waiting.append(seen)
+
+    def served(self, route: str, status: int, took_ms: float) -> None:
+        self._inner.served(route, status, took_ms)
+
+    def unlogged(self, lines: int) -> None:
+        self._inner.unlogged(lines)
+
+    # -- between processes -------------------------------------------------------------------------------------------------
+
+    def drain(self) -> list[str]:
+        """What this process has seen since the last call, in pieces that one notification holds."""
+        seen, self._waiting = self._waiting, []
+        pieces: list[str] = []
+        piece: list[str] = []
+        size = 2
+        for one in seen:
+            text = json.dumps([one.id, one.at_ms, one.places, one.symptom, one.bank], separators=(",", ":"))
+            if size + len(text) + 1 > _MOST_BYTES and piece:
+                pieces.append(f"[{','.join(piece)}]")
+                piece, size = [], 2
+            piece.append(text)
+            size += len(text) + 1
+        return [*pieces, f"[{','.join(piece)}]"] if piece else pieces
+
+    def take(self, payload: str) -> None:
+        """What another process has seen (our own comes back too, and counts once)."""
+        if not payload:
+            return
+        for ident, at_ms, places, symptom, bank in json.loads(payload):
+            self.window.see(Sighting(ident, at_ms, Places(*places), symptom, bank))
+
+    # -- around one payment ------------------------------------------------------------------------------------------------
+
+    def crowd(self, p: Payment) -> Crowd | None:
+        """What others say about the symptom of this one; None where nobody else was seen."""
+        symptom = symptom_of(p, by_query=p.method is Method.PAY_BY_QR)
+        if not symptom or not len(self.window):
+            return None
+        return self.window.crowd(p.id, places_of(p), symptom, p.created_ms)
+
+    def concerned(self, p: Payment) -> bool:
+        """Whether it is, or was just now, without information: only then something is read about it."""
+        now = self._clock.now_ms()
+        dark = p.doubt is not None or (p.decided_ms or now) - p.created_ms > DARK_MS
+        untold = p.state in RECEIVED and not p.told_ms and UNTOLD_MS < now - p.decided_ms < _TOLD_WITHIN_MS
+        return dark or untold
+
+
+async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, now_ms: int) -> Around | None:
+    """What is known around a payment; None, and nothing is read, for one that had its information."""
+    if lookout is None or not lookout.concerned(p):
+        return None
+    terminals: tuple[Terminal, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+    if fleet is not None and now_ms - p.created_ms < _TOLD_WITHIN_MS:
+        near = [one for one in await fleet.devices_at(p.merchant, p.store) if one.standing is not Standing.REVOKED]
+        states = await fleet.device_states(near) if near else {}
+        terminals = tuple(terminal_of(one, states.get(one.id)) for one in near if one.till == p.till or one.speaks)
+        announcements = tuple(await fleet.announcements_of(p.id)) if terminals else ()
+    return Around(terminals, announcements, lookout.notices, lookout.crowd(p))
+
+
+def terminal_of(device: Device, state: DeviceState | None) -> Terminal:
+    known = state or DeviceState(device.id)
+    return Terminal(
+        device.id, device.type, device.speaks, device.standing.value, known.online, known.heard_ms, known.offline_ms,
+        known.offline_why, known.reported, device.till,
+    )  # fmt: skip
+
+
+async def name_device(fleet: Fleet, device: Device, state: DeviceState | None, now_ms: int) -> CauseNamed | None:
+    """What is wrong with a device, seen among the devices of its shop."""
+    near = [one for one in await fleet.devices_at(device.merchant, device.store) if one.id != device.id]
+    states = await fleet.device_states(near) if near else {}
+    others = [terminal_of(one, states.get(one.id)) for one in near if one.standing is Standing.ACTIVE]
+    return name_till(terminal_of(device, state), now_ms, shop_crowd(others, device.till, now_ms))
+
+
+def shop_crowd(others: Iterable[Terminal], till: str, now_ms: int) -> Crowd | None:
+    """The neighbours of a silent device: who of them is silent too."""
+    known = [(one.till == till, not one.online or now_ms - one.heard_ms > SILENT_MS) for one in others if one.heard_ms]
+    if not known:
+        return None
+    counts = {
+        "terminal": (sum(silent for here, silent in known if here), sum(not silent for here, silent in known if here)),
+        "shop": (sum(silent for _, silent in known), sum(not silent for _, silent in known)),
+    }
+    counts["all"] = counts["shop"]
+    fits = place_fits(counts)
+    fits.pop("all")  # nobody looked beyond this shop
+    return Crowd(fits, counts)
