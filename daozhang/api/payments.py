@@ -183,7 +183,8 @@ class Payments:
             to_ms=at + near, till=wanted.till or "",
         )  # fmt: skip
         mine = [row for row in found if row.livemode == asked.caller.key.livemode]
-        return answer({"data": [await self.picture(row) for row in mine], "asked": ["daozhang"], "has_more": False})
+        return answer({"data": [await self.picture(row) for row in mine], "asked": ["daozhang"], "has_more": False,
+                       "cause": None if mine or not wanted.no_tail else "payer.paid_elsewhere"})  # fmt: skip
 
     async def get(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))

@@ -266,6 +266,7 @@ class Refund(Struct):
     fee_returned: say.Fen
     created_at: say.Time | None
     decided_at: say.Time | None
+    cause: str | None = None
 
 
 class Evidence(Struct):
@@ -470,6 +471,7 @@ class PaymentPage(Struct):
     has_more: bool
     next_cursor: str | None = None
     asked: list[str] | None = None
+    cause: str | None = None
 
 
 class EvidencePage(Struct):

@@ -209,7 +209,9 @@ def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
         return _named("operator.undone", p, "proven", acts[:1] + decides, ("platform", "bank", "network", "us"))
     if p.state is State.REVERSED:
         return _named("info.no_result_in_time", p, "likely", decides, ("bank", "operator", "device"))
-    waited = p.seen or (p.method is Method.PAY_BY_QR and bool(p.qr) and not _doubtful(p))
+    # The very answer that decides shows that the channel knows the order; that alone does not say that a payer was asked.
+    asked_payer = p.seen and not (_doubtful(p) and evidence and not _lines(evidence, Proves.WAITING))
+    waited = asked_payer or (p.method is Method.PAY_BY_QR and bool(p.qr) and not _doubtful(p))
     if waited:
         lines = _lines(evidence, Proves.WAITING)
         return _named("payer.not_completed", p, "likely", lines + decides, ("device", "us"))

@@ -9,7 +9,7 @@ from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict
 from daozhang.core.ids import out_trade_no
 from daozhang.core.payment import Payment
-from daozhang.core.refund import Refund
+from daozhang.core.refund import Refund, RefundState
 from daozhang.core.texts import rfc3339
 from daozhang.core.verdict import judge, time_to_information_ms
 from daozhang.diagnosis.facts import NOBODY_LOOKED, Around
@@ -147,6 +147,7 @@ def refund_picture(refund: Refund) -> dict[str, Any]:
         "reason": refund.reason or None,
         "status": refund.state.value,
         "failure": refund.failure,
+        "cause": "funds.refund_no_balance" if refund.state is RefundState.WAITING_FUNDS else None,
         "fee_returned": refund.fee_back_fen,
         "created_at": rfc3339(refund.created_ms),
         "decided_at": rfc3339(refund.decided_ms),

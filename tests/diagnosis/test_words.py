@@ -54,7 +54,7 @@ TILL: list[tuple[dict[str, Any], str, str]] = [
     ({"state": "not_paid", "refusal": "payer.code_expired"}, "goods", "请顾客刷新付款码再扫"),
     ({"state": "not_paid", "refusal": "payee.frozen"}, "goods", "换别的钱包收,并告诉店长"),
     ({"state": "not_paid", "refusal": "moon.full"}, "goods", "没收到钱,可重新收款"),
-    ({"state": "closed", "seen": True, "doubt": "platform.degraded"}, "goods", "没收到钱,请顾客再付一次"),
+    ({"state": "closed", "seen": True, "doubt": "platform.degraded", "later": ["answered"]}, "goods", "没收到钱,请顾客再付一次"),
     ({"state": "closed", "undone": "absent", "doubt": "info.reply_lost"}, "consumed", "没收到钱,可重新收款"),
     ({"state": "reversed", "doubt": "info.reply_lost"}, "goods", "钱退顾客了,可重新收款"),
     ({"state": "paid"}, "goods", "收到钱了,可以交货"),

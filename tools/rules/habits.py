@@ -46,6 +46,7 @@ CARRIERS = {
     "cli/listener.py": "the command line's own line to the events",
     "cli/pay.py": "a person is waiting",
     "cli/webhook.py": "a person is waiting",
+    "cli/plays.py": "plays of the sandbox, for a person who waits",
     "sandbox/device/fleet.py": "devices of the yard: loss and pauses",
     "sandbox/device/radio.py": "a simulated device's own connection",
     "sandbox/keys.py": "keys of the yard",

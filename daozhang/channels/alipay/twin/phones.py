@@ -34,9 +34,12 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "risk": Behaviour("被风控拒绝", "refused by risk control", "ACQ.PAYMENT_REQUEST_HAS_RISK"),
 }
 PASSWORD_OVER_FEN = 100_000
+REFUSED = "refused:"
 
 
 def of(name: str, amount_fen: int) -> Behaviour:
-    """The behaviour for this amount: a large one asks everybody for a password."""
+    """The behaviour for this amount: a large one asks everybody for a password. ``refused:CODE``: this very refusal."""
+    if name.startswith(REFUSED):
+        return Behaviour("渠道拒绝了这笔", "the channel refuses this one", name.removeprefix(REFUSED))
     found = BEHAVIOURS[name]
     return BEHAVIOURS["types_password"] if found.reply == "paid" and amount_fen > PASSWORD_OVER_FEN else found

@@ -1,0 +1,47 @@
+"""Every cause really happens on the running sandbox, is named (alone or within its class), and is gone with its fault."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from daozhang.cli.link import Link
+from daozhang.cli.plays import PLAYS, Stage, pay, play, whole
+from daozhang.cli.say import Talk
+from daozhang.cli.trigger import named_in
+from daozhang.diagnosis.cause import PEOPLE, shelf
+from tests.conftest import System, free_base_port
+
+# Those that break our own way out or our own process come last: what follows them would have to wait for it.
+ORDER = {"payer": 0, "scan": 0, "lookup": 0, "chaos": 1, "qr": 2, "crowd": 3, "device": 4, "speaker": 5, "egress": 6, "kill": 7}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A system of its own: clocks are moved, processes die."""
+    made = System(tmp_path_factory.mktemp("plays") / "d", free_base_port() + 1000)
+    made.start()
+    yield Stage(Talk(made.data, False, "en"), Link(made.data), 1250, 40)
+    made.stop()
+
+
+def by_cost(ident: str) -> tuple[int, str]:
+    return ORDER[shelf()[ident].stage["play"]], ident
+
+
+def test_every_play_is_used_and_known() -> None:
+    assert {cause.stage["play"] for cause in shelf().values()} == set(PLAYS) == set(ORDER)
+
+
+@pytest.mark.parametrize("ident", sorted(shelf(), key=by_cost))
+def test_a_cause_happens_is_named_and_goes_away(stage: Stage, ident: str) -> None:
+    told = play(stage, shelf()[ident].stage)
+    question = named_in(told, ident)
+    assert question, {name: told.get(name) for name in ("verdict", "why_no_information", "why_no_money", "cause")}
+    named = told[question]
+    if isinstance(named, dict):
+        assert 0 < named["probability"] <= 1 and named["steps"] and named["ranked"][0]["id"]
+        assert named["confidence"] != "proven" or not named["class"]
+        assert set(told["next_step"]) == set(PEOPLE)
+    if told.get("object") == "payment" and shelf()[ident].stage["play"] not in ("egress", "kill", "speaker"):
+        healthy = whole(stage, pay(stage, "alipay", "pays")["id"])
+        assert healthy["verdict"] == "paid" and healthy["why_no_information"] is None
