@@ -95,7 +95,7 @@ class Crowd:
     """What happened to other payments near in time: for each kind of place, how well "the fault lies here" explains it.
 
     ``fits``: log-likelihoods by kind of place (`window`). ``counts``: (dark, fine) by kind of place, for people.
-    ``share``: whether ``most`` or ``part`` of the place that fits best is dark. ``bank``: the bank whose successes are
+    ``share``: whether ``most``, ``half`` or a ``few`` of the place that fits best are dark. ``bank``: the bank whose successes are
     missing, where one is.
     """
 

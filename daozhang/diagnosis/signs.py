@@ -31,7 +31,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     # the smallest place that explains all dark payments and none of the healthy ones
     "blast": ("one", "terminal", "shop", "software", "carrier", "region", "bank", "channel", "all"),
     # how much of the place is dark
-    "share": ("most", "part"),
+    "share": ("most", "half", "few"),
     # a probe from elsewhere
     "probe": ("answers", "silent"),
     # our own software was changed shortly before

@@ -11,7 +11,7 @@ _LEAST = 0.003  # nothing is impossible that a person wrote down in a file
 _SAID = 40  # how many causes a channel's words may name
 _NAMED = 0.9  # a channel's words, if any, name the cause itself
 # Families overlap (a code and a hop tell partly the same), so their joint weight is taken down; fitted on labelled drills.
-TEMPER = 0.85
+TEMPER = 0.9
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _INSIDE, _OUTSIDE, _PARTIAL = (1.5, 1.0), (0.6, 200.0), (2.0, 5.0)
 _BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for some three minutes of payments
 _LEAST_EXPECTED = 4.0
 _MISSING = 0.08  # of its usual successes still come when a bank is away
-_MOST_SHARE = 0.85
+_MOST_SHARE, _HALF_SHARE = 0.85, 0.42
 
 
 class Places(NamedTuple):
@@ -85,6 +85,16 @@ class _Tally:
                 dark += counts.get(symptom, 0)  # type: ignore[union-attr]
                 fine += counts.get("", 0)  # type: ignore[union-attr]
         return dark, fine
+
+
+    def share(self, symptom: str, first: int, last: int, mine: int) -> str:
+        """Between the first and the last dark one in these slots: was ``most``, ``half`` or a ``few`` of it dark? Empty: too few seen."""
+        slots = [counts for slot, counts in self.slots if first <= slot <= last]  # type: ignore[operator]
+        sick = [at for at, counts in enumerate(slots) if counts.get(symptom, 0) > 0]  # type: ignore[union-attr]
+        held = slots[sick[0] + 1 : sick[-1] + 1] or slots[sick[0] : sick[-1] + 1] if sick else []
+        dark = sum(counts.get(symptom, 0) for counts in held)  # type: ignore[union-attr,misc]
+        fine = sum(counts.get("", 0) for counts in held)  # type: ignore[union-attr,misc]
+        return share_of({"": (dark - mine, fine)}, "")
 
 
 class Window:
@@ -176,7 +186,10 @@ class Window:
         fits = place_fits(counts, bank, missing, usual)
         best = max((name for name in fits if name in counts), key=lambda name: fits[name], default="")
         names = {name: place for name, place in zip(Places._fields, places, strict=True) if place}
-        return Crowd(fits, counts, names, share_of(counts, best), bank if missing > 0 else "")
+        kind = (*Places._fields, "all").index(best) if best else len(places)
+        tally = self._tallies.get((kind, (*places, "*")[kind]))
+        share = tally.share(symptom, first, last, mine) if tally is not None else ""
+        return Crowd(fits, counts, names, share, bank if missing > 0 else "")
 
     def _of(self, kind: int, place: str, symptom: str, first: int, last: int) -> tuple[int, int]:
         tally = self._tallies.get((kind, place))
@@ -235,4 +248,5 @@ def share_of(counts: Mapping[str, tuple[int, int]], best: str) -> str:
     dark, fine = counts.get(best, (0, 0))
     if dark + fine < 5:
         return ""
-    return "most" if dark / (dark + fine) >= _MOST_SHARE else "part"
+    part = dark / (dark + fine)
+    return "most" if part >= _MOST_SHARE else "half" if part >= _HALF_SHARE else "few"
