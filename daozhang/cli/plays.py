@@ -237,7 +237,7 @@ async def _speak(stage: Stage, held: list[dict[str, Any]], told: dict[str, Any])
     if told.get("leave"):
         for radio, one in zip(radios, held, strict=True):
             radio.cut()
-            await asyncio.to_thread(_until, lambda one=one: not _device(stage, one["device"])["online"], 10)
+            await asyncio.to_thread(_gone, stage, one["device"])
     seen = await asyncio.to_thread(_device, stage, held[0]["device"])
     for line in lines:
         line.cancel()
@@ -247,6 +247,10 @@ async def _speak(stage: Stage, held: list[dict[str, Any]], told: dict[str, Any])
 
 def _now_ms(stage: Stage) -> int:
     return int(stage.link.sandbox("GET", "/clock")["now_ms"])
+
+
+def _gone(stage: Stage, device: str) -> None:
+    _until(lambda: not _device(stage, device)["online"], 10)
 
 
 def _heard_of(stage: Stage, device: str) -> None:

@@ -6,7 +6,7 @@ lies here" explains what was dark and what was fine: inside the place an unknown
 always are. The smallest place that explains all dark ones and none of the healthy ones comes out best.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping
 from math import lgamma, log
 from typing import NamedTuple
@@ -24,6 +24,7 @@ _INSIDE, _OUTSIDE, _PARTIAL = (1.5, 1.0), (0.6, 200.0), (2.0, 5.0)
 _BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for some three minutes of payments
 _LEAST_EXPECTED = 4.0
 _MISSING = 0.08  # of its usual successes still come when a bank is away
+_EVERYWHERE = (6, "*")
 _MOST_SHARE, _HALF_SHARE = 0.85, 0.42
 
 
@@ -48,53 +49,68 @@ class Sighting(NamedTuple):
     bank: str = ""
 
 
+class _Slot:
+    """Five seconds of one place. Most places have no dark one ever, so they have no table for them."""
+
+    __slots__ = ("dark", "fine", "slot")
+
+    def __init__(self, slot: int) -> None:
+        self.slot, self.fine = slot, 0
+        self.dark: dict[str, int] | None = None
+
+    def add(self, symptom: str, by: int) -> None:
+        if not symptom:
+            self.fine += by
+            return
+        if self.dark is None:
+            self.dark = {}
+        self.dark[symptom] = self.dark.get(symptom, 0) + by
+
+
 class _Tally:
-    """Counts of one place in slots of five seconds, newest last."""
+    """Counts of one place, slots in the order of time."""
 
     __slots__ = ("slots",)
 
     def __init__(self) -> None:
-        self.slots: deque[list[dict[str, int] | int]] = deque()
+        self.slots: list[_Slot] = []
 
     def add(self, slot: int, symptom: str, by: int) -> None:
         slots = self.slots
-        counts = slots[-1][1] if slots and slots[-1][0] == slot else self._at(slot)
-        counts[symptom] = counts.get(symptom, 0) + by  # type: ignore[union-attr,index]
-
-    def _at(self, slot: int) -> dict[str, int]:
-        """A late sighting finds its own slot."""
-        for place, entry in enumerate(reversed(self.slots)):
-            if entry[0] == slot:
-                return entry[1]  # type: ignore[return-value]
-            if entry[0] < slot:  # type: ignore[operator]
-                made: dict[str, int] = {}
-                self.slots.insert(len(self.slots) - place, [slot, made])
-                break
+        if slots and slots[-1].slot == slot:
+            slots[-1].add(symptom, by)
         else:
-            made = {}
-            self.slots.appendleft([slot, made])
-        while len(self.slots) > _SPAN:
-            self.slots.popleft()
+            self._at(slot).add(symptom, by)
+
+    def _at(self, slot: int) -> _Slot:
+        """A late sighting finds its own slot."""
+        place = len(self.slots)
+        while place and self.slots[place - 1].slot > slot:
+            place -= 1
+        if place and self.slots[place - 1].slot == slot:
+            return self.slots[place - 1]
+        made = _Slot(slot)
+        self.slots.insert(place, made)
+        if len(self.slots) > _SPAN:
+            del self.slots[0]
         return made
 
     def counted(self, symptom: str, first: int, last: int) -> tuple[int, int]:
         """(dark with this symptom, fine) in these slots."""
         dark = fine = 0
-        for slot, counts in self.slots:
-            if first <= slot <= last:  # type: ignore[operator]
-                dark += counts.get(symptom, 0)  # type: ignore[union-attr]
-                fine += counts.get("", 0)  # type: ignore[union-attr]
+        for one in self.slots:
+            if first <= one.slot <= last:
+                fine += one.fine
+                if one.dark is not None:
+                    dark += one.dark.get(symptom, 0)
         return dark, fine
-
 
     def share(self, symptom: str, first: int, last: int, mine: int) -> str:
         """Between the first and the last dark one in these slots: was ``most``, ``half`` or a ``few`` of it dark? Empty: too few seen."""
-        slots = [counts for slot, counts in self.slots if first <= slot <= last]  # type: ignore[operator]
-        sick = [at for at, counts in enumerate(slots) if counts.get(symptom, 0) > 0]  # type: ignore[union-attr]
+        slots = [(one.dark.get(symptom, 0) if one.dark else 0, one.fine) for one in self.slots if first <= one.slot <= last]
+        sick = [at for at, (dark, _) in enumerate(slots) if dark > 0]
         held = slots[sick[0] + 1 : sick[-1] + 1] or slots[sick[0] : sick[-1] + 1] if sick else []
-        dark = sum(counts.get(symptom, 0) for counts in held)  # type: ignore[union-attr,misc]
-        fine = sum(counts.get("", 0) for counts in held)  # type: ignore[union-attr,misc]
-        return share_of({"": (dark - mine, fine)}, "")
+        return share_of({"": (sum(dark for dark, _ in held) - mine, sum(fine for _, fine in held))}, "")
 
 
 class Window:
@@ -102,8 +118,10 @@ class Window:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._seen: OrderedDict[str, tuple[int, str, Places, str]] = OrderedDict()
-        self._tallies: OrderedDict[tuple[int, str], _Tally] = OrderedDict()
+        self._seen: dict[str, Sighting] = {}
+        self._ids: deque[str] = deque()
+        self._tallies: dict[tuple[int, str], _Tally] = {}
+        self._keys: deque[tuple[int, str]] = deque()
         self._banks = _Tally()
         self._usual: dict[str, float] = {}
         self._usual_slot = 0
@@ -117,33 +135,34 @@ class Window:
 
     def see(self, one: Sighting) -> None:
         """Take one sighting; the last word about an id replaces the earlier one."""
-        slot = one.at_ms // SLOT_MS
-        self._newest = max(self._newest, slot)
-        if slot < self._newest - _SPAN:
+        ident, symptom, slot = one.id, one.symptom, one.at_ms // SLOT_MS
+        if slot > self._newest:
+            self._newest = slot
+        elif slot < self._newest - _SPAN:
             return
-        earlier = self._seen.get(one.id)
+        earlier = self._seen.get(ident)
         if earlier is not None:
             # A dark one stays dark when its answer comes after all: it had no information when it mattered.
-            if earlier[1] == one.symptom or (earlier[1] and not one.symptom):
+            if earlier.symptom == symptom or (earlier.symptom and not symptom):
                 return
-            self._count(*earlier, -1)
-        self._seen[one.id] = (slot, one.symptom, one.places, one.bank)
-        self._count(slot, one.symptom, one.places, one.bank, 1)
+            self._count(earlier, -1)
+        else:
+            self._ids.append(ident)
+        self._seen[ident] = one
+        self._count(one, 1)
         self._forget()
 
-    def _count(self, slot: int, symptom: str, places: Places, bank: str, by: int) -> None:
-        tallies = self._tallies
-        for kind, place in enumerate((*places, "*")):
-            if place:
-                key = (kind, place)
+    def _count(self, one: Sighting, by: int) -> None:
+        slot, tallies = one.at_ms // SLOT_MS, self._tallies
+        for key in (*enumerate(one.places), _EVERYWHERE):
+            if key[1]:
                 tally = tallies.get(key)
                 if tally is None:
                     tally = tallies[key] = _Tally()
-                else:
-                    tallies.move_to_end(key)
-                tally.add(slot, symptom, by)
-        if bank and not symptom:
-            self._bank(slot, bank, by)
+                    self._keys.append(key)
+                tally.add(slot, one.symptom, by)
+        if one.bank and not one.symptom:
+            self._bank(slot, one.bank, by)
 
     def _bank(self, slot: int, bank: str, by: int) -> None:
         if slot > self._usual_slot:
@@ -156,13 +175,15 @@ class Window:
     def _forget(self) -> None:
         """A step for a step: what is old leaves at the rate at which new ones come, so no call ever takes long."""
         old = self._newest - _SPAN
-        for _ in range(2):
-            oldest = next(iter(self._seen.values()), None)
-            if oldest is not None and (oldest[0] < old or len(self._seen) > self._most):
-                self._seen.popitem(last=False)
-            key = next(iter(self._tallies), None)
-            if key is not None and self._tallies[key].slots[-1][0] < old:  # type: ignore[operator]
+        ids, keys = self._ids, self._keys
+        if ids and (self._seen[ids[0]].at_ms // SLOT_MS < old or len(ids) > self._most):
+            del self._seen[ids.popleft()]
+        if keys:
+            key = keys.popleft()
+            if self._tallies[key].slots[-1].slot < old:
                 del self._tallies[key]
+            else:
+                keys.append(key)  # to the end of the line: each place is looked at in its turn
 
     # -- asking ----------------------------------------------------------------------------------------------------------
 
@@ -170,11 +191,11 @@ class Window:
         """What others say about one that was dark with ``symptom``. Its own sighting does not count."""
         slot = at_ms // SLOT_MS
         own = self._seen.get(ident)
-        mine = 1 if own is not None and own[1] == symptom else 0
+        mine = 1 if own is not None and own.symptom == symptom else 0
         first, last = slot - _BEFORE, slot + _AFTER
         if sum(self._of(len(places), "*", symptom, first, last)) < _FEW:
             first, last = slot - _WIDE, slot + _WIDE
-        if own is not None and not first <= own[0] <= last:
+        if own is not None and not first <= own.at_ms // SLOT_MS <= last:
             mine = 0
         counts = {
             name: (dark - mine, fine)
@@ -198,15 +219,15 @@ class Window:
     def _missing(self, first: int, last: int) -> tuple[str, float, float]:
         """The bank whose successes are missing most: its name, the log-likelihood ratio, and its usual share."""
         now: dict[str, int] = {}
-        for slot, counts in self._banks.slots:
-            if first <= slot <= last:  # type: ignore[operator]
-                for name, count in counts.items():  # type: ignore[union-attr]
+        for one in self._banks.slots:
+            if first <= one.slot <= last:
+                for name, count in (one.dark or {}).items():
                     now[name] = now.get(name, 0) + count
         before = {name: max(count - now.get(name, 0), 0.0) for name, count in self._usual.items()}
         usual, came = sum(before.values()), sum(now.values())
         best, most, part = "", 0.0, 0.0
-        for name, count in before.items():
-            share = count / usual if usual else 0.0
+        for name, usually in before.items():
+            share = usually / usual if usual else 0.0
             if share * came < _LEAST_EXPECTED or share >= 1.0:
                 continue
             left = share * _MISSING / (1 - share + share * _MISSING)

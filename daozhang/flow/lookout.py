@@ -3,8 +3,9 @@
 Each process tells the others in small batches (`drain`, `take`); what is lost on the way is only missing, never wrong.
 """
 
-import json
 from collections.abc import Iterable
+
+import msgspec
 
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.fleet import Announcement, Device, DeviceState, Fleet, Standing
@@ -13,9 +14,11 @@ from daozhang.core.ports import Clock, Witness
 from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, UNTOLD_MS, Around, Crowd, Notice, Terminal
 from daozhang.diagnosis.name import CauseNamed, name_till
 from daozhang.diagnosis.sighting import places_of, sighting_of, symptom_of
-from daozhang.diagnosis.window import Places, Sighting, Window, place_fits
+from daozhang.diagnosis.window import Sighting, Window, place_fits
 
-_MOST_BYTES = 7_000  # of one notification of the store
+_A_PIECE = 24  # sightings in one notification of the store, which holds 8,000 bytes
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Sighting]).decode
 _MOST_WAITING = 20_000
 _MOST_REMEMBERED = 50_000
 _TOLD_WITHIN_MS = 600_000  # a paid one that nobody has acknowledged is looked after for so long
@@ -69,24 +72,13 @@ class Lookout:
     def drain(self) -> list[str]:
         """What this process has seen since the last call, in pieces that one notification holds."""
         seen, self._waiting = self._waiting, []
-        pieces: list[str] = []
-        piece: list[str] = []
-        size = 2
-        for one in seen:
-            text = json.dumps([one.id, one.at_ms, one.places, one.symptom, one.bank], separators=(",", ":"))
-            if size + len(text) + 1 > _MOST_BYTES and piece:
-                pieces.append(f"[{','.join(piece)}]")
-                piece, size = [], 2
-            piece.append(text)
-            size += len(text) + 1
-        return [*pieces, f"[{','.join(piece)}]"] if piece else pieces
+        return [_encode(seen[at : at + _A_PIECE]).decode() for at in range(0, len(seen), _A_PIECE)]
 
     def take(self, payload: str) -> None:
         """What another process has seen (our own comes back too, and counts once)."""
-        if not payload:
-            return
-        for ident, at_ms, places, symptom, bank in json.loads(payload):
-            self.window.see(Sighting(ident, at_ms, Places(*places), symptom, bank))
+        if payload:
+            for one in _decode(payload):
+                self.window.see(one)
 
     # -- around one payment ------------------------------------------------------------------------------------------------
 

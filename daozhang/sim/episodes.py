@@ -5,7 +5,7 @@ that tell it; the dead say nothing; sightings are lost on the way; some question
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,32 +77,35 @@ class World:
 # -- payments ----------------------------------------------------------------------------------------------------------
 
 
-def payments(fault: Fault, rand: random.Random, most: int) -> Iterator[Episode]:
-    """A world with one fault: up to ``most`` of its dark payments, each as it was known some seconds later."""
+def payments(at_work: Sequence[Fault], rand: random.Random, most: int) -> Iterator[Episode]:
+    """A world with these faults at once: up to ``most`` of its dark payments, each as it was known some seconds later.
+
+    A payment belongs to the first fault that hits it.
+    """
     world = World(rand)
     per_s, lost = rand.uniform(2, 12), rand.uniform(0, 0.25)
     onset, until = 60_000, 60_000 + rand.randint(20_000, 50_000)
-    dark: list[tuple[int, Places, str, str]] = []
+    dark: list[tuple[int, Places, str, Fault]] = []
     seen: list[Sighting] = []
     at = 0.0
     while at < until:
         at += rand.expovariate(per_s) * 1000
         places = rand.choice(world.tills)._replace(channel=world.pick(_CHANNELS))
         bank = world.pick(_BANKS)
-        hit = at >= onset and fault.hits(places.channel, bank) and rand.random() < fault.share
-        symptom = fault.symptom(rand) if hit else "read_timeout" if rand.random() < _ALWAYS_LOST else ""
-        if hit:
-            dark.append((int(at), places, symptom, bank))
+        fault = next((one for one in at_work if at >= onset and one.hits(places.channel, bank) and rand.random() < one.share), None)
+        symptom = fault.symptom(rand) if fault is not None else "read_timeout" if rand.random() < _ALWAYS_LOST else ""
+        if fault is not None:
+            dark.append((int(at), places, symptom, fault))
         if rand.random() >= lost:
             name = bank if not symptom and places.channel in _TELLS_BANK else ""
             seen.append(Sighting(f"p{len(seen)}", START_MS + int(at), places, _GROUP[symptom] if symptom else "", name))
     rand.shuffle(dark)
     for one in dark[:most]:
-        yield _episode(fault, rand, world, seen, one)
+        yield _episode(rand, seen, one, at_work)
 
 
-def _episode(fault: Fault, rand: random.Random, world: World, seen: list[Sighting], one: tuple[int, Places, str, str]) -> Episode:
-    at, places, symptom, _ = one
+def _episode(rand: random.Random, seen: list[Sighting], one: tuple[int, Places, str, Fault], at_work: Sequence[Fault]) -> Episode:
+    at, places, symptom, fault = one
     now = START_MS + at + rand.randint(6_000, 25_000)
     window = Window()
     for sighting in seen:
@@ -112,9 +115,9 @@ def _episode(fault: Fault, rand: random.Random, world: World, seen: list[Sightin
     crowd = window.crowd("own", places, _GROUP[symptom], START_MS + at)
     payment, lines = _story(fault, rand, places, symptom, START_MS + at)
     notices = [Notice("platform", "elsewhere", 0, 1)] if rand.random() < 0.8 else []
-    if fault.notice:
-        name = places.channel if fault.notice == "platform" else "ICBC"
-        notices.append(Notice(fault.notice, name, START_MS - 60_000, START_MS + 3_600_000))
+    for other in at_work:
+        if other.notice:
+            notices.append(Notice(other.notice, other.place, START_MS - 60_000, START_MS + 3_600_000))
     probe = fault.probe if rand.random() < 0.3 else None
     around = Around((), (), tuple(notices), crowd, probe)
     return Episode(fault.cause, symptom, Facts(payment, lines, now, around))
@@ -166,9 +169,9 @@ def faults(rand: random.Random) -> dict[str, Fault]:
     return {
         "platform.outage": Fault("platform.outage", rand.uniform(0.95, 1), style("connect_timeout", "refused", "reset", "http_500"), said, here, 0.02, probe=False),
         "platform.degraded": Fault("platform.degraded", rand.uniform(0.25, 0.7), style("error", "http_500"), said, here, rand.uniform(0.3, 0.8)),
-        "platform.maintenance": Fault("platform.maintenance", rand.uniform(0.95, 1), style("http_503", "http_503", "error"), _always("platform.maintenance"), here, 0.05, notice="platform" if rand.random() < 0.9 else "", probe=False),
+        "platform.maintenance": Fault("platform.maintenance", rand.uniform(0.95, 1), style("http_503", "http_503", "error"), _always("platform.maintenance"), here, 0.05, channel, notice="platform" if rand.random() < 0.9 else "", probe=False),
         "bank.unavailable": Fault("bank.unavailable", rand.uniform(0.85, 1), style("error"), bank_said, at_bank, rand.uniform(0.7, 0.95)),
-        "bank.maintenance": Fault("bank.maintenance", rand.uniform(0.9, 1), style("error"), bank_said, at_bank, rand.uniform(0.7, 0.95), notice="bank"),
+        "bank.maintenance": Fault("bank.maintenance", rand.uniform(0.9, 1), style("error"), bank_said, at_bank, rand.uniform(0.7, 0.95), bank, notice="bank"),
         "bank.slow": Fault("bank.slow", rand.uniform(0.85, 1), _always("read_timeout"), said, at_bank, 0.98),
         "clearing.outage": Fault("clearing.outage", rand.uniform(0.6, 0.95), style("error", "error"), _one_of(**{"bank.unavailable": 0.5, "platform.degraded": 0.5}) if not timeouts else said, everywhere, rand.uniform(0.6, 0.9)),
         "us.egress": Fault("us.egress", rand.uniform(0.92, 1), style("connect_timeout", "dns"), said, everywhere, 0.02, probe=True),
@@ -269,13 +272,29 @@ SPEAKERS = ("device.speaker_muted", "device.speaker_offline", "device.speaker_un
 OWN = ("payer.not_completed", "us.internal")
 
 
+# Pairs that can stand side by side: another bank's fault beside a channel's, one lost reply beside all.
+_PAIRS = (("platform.outage", "bank.unavailable"), ("platform.degraded", "bank.slow"), ("platform.maintenance", "bank.unavailable"),
+          ("platform.outage", "info.reply_lost"), ("bank.maintenance", "info.reply_lost"), ("platform.degraded", "us.certificate"))  # fmt: skip
+
+
+def overlapping(seed: int, count: int) -> Iterator[Episode]:
+    """Dark episodes of worlds with two faults at once; each belongs to the fault that hit it."""
+    rand, made = random.Random(seed), 0
+    while made < count:
+        table = faults(rand)
+        pair = rand.choice(_PAIRS)
+        for one in payments([table[name] for name in pair], rand, min(6, count - made)):
+            made += 1
+            yield one
+
+
 def episodes(seed: int, of_each: int) -> Iterator[Episode]:
     """``of_each`` dark episodes of every cause, from one seed."""
     rand = random.Random(seed)
     for cause in faults(random.Random(0)):
         made = 0
         while made < of_each:
-            for one in payments(faults(rand)[cause], rand, min(6, of_each - made)):
+            for one in payments((faults(rand)[cause],), rand, min(6, of_each - made)):
                 made += 1
                 yield one
     for cause in TILL_CAUSES:

@@ -51,6 +51,7 @@ CARRIERS = {
     "sandbox/device/radio.py": "a simulated device's own connection",
     "sandbox/keys.py": "keys of the yard",
     "sandbox/main.py": "the twins' own process",
+    "sim/episodes.py": "a seeded generator is the chance of its worlds",
     "sim/world.py": "a seeded generator is the world's chance",
     "store/batch.py": "the lane's name of this life",
     "store/embedded.py": "starts PostgreSQL",
