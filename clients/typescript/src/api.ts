@@ -77,6 +77,31 @@ export interface Cause {
   ruled_out: Array<string>;
   says: Words;
   class?: Array<string> | null;
+  ranked?: Array<Ranked>;
+  steps?: Array<Reasoning>;
+}
+
+/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
+export interface CauseCard {
+  id: string;
+  object: string;
+  number: string;
+  party: string;
+  separated_by: Words | null;
+  says: Words;
+  meanwhile: Record<string, Words>;
+  next: Record<string, Words>;
+  looks_at: Array<string>;
+  safe_to_retry: RetryRule;
+  examples: Array<Example>;
+  stage: Record<string, unknown>;
+  class?: Array<string>;
+}
+
+export interface CausePage {
+  data: Array<CauseCard>;
+  has_more: boolean;
+  next_cursor: string | null;
 }
 
 /** ``fee_rate`` in parts of 100,000. Secrets are never shown. */
@@ -167,6 +192,8 @@ export interface Device {
   created_at: string | null;
   enrolled_at: string | null;
   enroll?: EnrollCode | null;
+  cause?: Cause | null;
+  next_step?: NextStep | null;
 }
 
 export interface DeviceChange {
@@ -270,6 +297,13 @@ export interface Evidence {
 export interface EvidencePage {
   data: Array<Evidence>;
   has_more: boolean;
+}
+
+/** A small world, and whether the cause is named in it. */
+export interface Example {
+  question: string;
+  given: Record<string, unknown>;
+  named: boolean;
 }
 
 export interface FactPage {
@@ -481,6 +515,7 @@ export interface PaymentPage {
   has_more: boolean;
   next_cursor?: string | null;
   asked?: Array<string> | null;
+  cause?: string | null;
 }
 
 export interface Pinged {
@@ -527,6 +562,19 @@ export interface Range {
   types?: Array<string>;
 }
 
+/** One possible cause and how probable it is (simulated calibration; field accuracy unmeasured). */
+export interface Ranked {
+  id: string;
+  probability: number;
+}
+
+/** One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``. */
+export interface Reasoning {
+  step: string;
+  says: Words;
+  evidence: Array<string>;
+}
+
 /** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
 export interface Receipt {
   object: string;
@@ -552,6 +600,7 @@ export interface Refund {
   fee_returned: number;
   created_at: string | null;
   decided_at: string | null;
+  cause?: string | null;
 }
 
 export interface RefundPage {
@@ -582,6 +631,11 @@ export interface RequestPage {
 export interface Resent {
   event: string;
   endpoints: Array<string>;
+}
+
+export interface RetryRule {
+  while_unproven: boolean;
+  once_not_paid: boolean;
 }
 
 export interface Revoked {
@@ -870,6 +924,12 @@ export const doors = (send: Send) => ({
     /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
     getReceiptsId: (id: string, query: { "paper"?: string | number; "lang"?: string | number } = {}): Promise<Receipt> =>
       send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }) as Promise<Receipt>,
+    /** 所有原因 / all causes */
+    getCauses: (query: { "party"?: string | number } = {}): Promise<CausePage> =>
+      send("GET", `/v1/causes`, { query }) as Promise<CausePage>,
+    /** 一个原因(编号或名字) / one cause, by its id or number */
+    getCausesId: (id: string): Promise<CauseCard> =>
+      send("GET", `/v1/causes/${encodeURIComponent(id)}`, {  }) as Promise<CauseCard>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,
