@@ -8,6 +8,7 @@ from daozhang import settings as manual
 from daozhang.app import logs
 from daozhang.app.fuse import build, loopback_allowed
 from daozhang.flow.janitor import Janitor
+from daozhang.flow.namer import Namer
 from daozhang.flow.webhook_message import Describer
 from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
@@ -21,19 +22,23 @@ async def run(settings: manual.Settings) -> None:
     outward = Outward(built.house.clock, loopback_allowed=loopback_allowed(settings))
     pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc, Describer(built.house, built.store))
     crier = Crier(built.house, built.store)
+    namer = Namer(built.house)
+    if built.house.lookout is not None:
+        built.house.lookout.on_dark = namer.dark
     ear = await built.store.hear("dz_payment", crier.woken)
 
     def stop() -> None:
         janitor.stop()
         pump.stop()
         crier.stop()
+        namer.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run(), crier.run())
+        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run())
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)

@@ -3,7 +3,7 @@
 Each process tells the others in small batches (`drain`, `take`); what is lost on the way is only missing, never wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -25,7 +25,8 @@ _TOLD_WITHIN_MS = 600_000  # a paid one that nobody has acknowledged is looked a
 
 
 class Lookout:
-    """A witness that passes everything on to ``inner``, and remembers the last minutes."""
+    """A witness that passes everything on to ``inner``, and remembers the last minutes. ``on_dark``: called with the id of
+    each payment that has no information, of this process and of others."""
 
     def __init__(self, inner: Witness, clock: Clock) -> None:
         self._inner, self._clock = inner, clock
@@ -34,6 +35,7 @@ class Lookout:
         self._banks: dict[str, str] = {}
         self._queried: set[str] = set()
         self._waiting: list[Sighting] = []
+        self.on_dark: Callable[[str], None] = _nobody
 
     # -- Witness -----------------------------------------------------------------------------------------------------------
 
@@ -58,6 +60,8 @@ class Lookout:
         seen = sighting_of(before, after, bank, by_query)
         if seen is not None:
             self.window.see(seen)
+            if seen.symptom:
+                self.on_dark(seen.id)
             if len(self._waiting) < _MOST_WAITING:
                 self._waiting.append(seen)
 
@@ -79,6 +83,8 @@ class Lookout:
         if payload:
             for one in _decode(payload):
                 self.window.see(one)
+                if one.symptom:
+                    self.on_dark(one.id)
 
     # -- around one payment ------------------------------------------------------------------------------------------------
 
@@ -95,6 +101,10 @@ class Lookout:
         dark = p.doubt is not None or (p.decided_ms or now) - p.created_ms > DARK_MS
         untold = p.state in RECEIVED and not p.told_ms and UNTOLD_MS < now - p.decided_ms < _TOLD_WITHIN_MS
         return dark or untold
+
+
+def _nobody(_payment_id: str) -> None:
+    """Nobody in this process follows dark payments."""
 
 
 async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, now_ms: int) -> Around | None:

@@ -13,6 +13,7 @@ from daozhang.core.refund import Refund, RefundState
 from daozhang.core.texts import rfc3339
 from daozhang.core.verdict import judge, time_to_information_ms
 from daozhang.diagnosis.facts import NOBODY_LOOKED, Around
+from daozhang.diagnosis.history import remembered
 from daozhang.diagnosis.name import CauseNamed, name_causes
 from daozhang.diagnosis.words import by_when, next_steps, verdict_words
 from daozhang.flow import late
@@ -36,7 +37,8 @@ def picture(
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)
-    named = name_causes(payment, evidence, now_ms, around or NOBODY_LOOKED)
+    looked = around is not None and around.crowd is not None
+    named = remembered(name_causes(payment, evidence, now_ms, around or NOBODY_LOOKED), evidence, looked)
     trade = merchant.trade if merchant is not None else "goods"
     told: dict[str, Any] = {
         "id": payment.id,

@@ -93,7 +93,9 @@ def crowd(given: dict[str, Any]) -> Crowd | None:
         return None
     default = {"channel": (12, 28), "all": (12, 88)} if bank else {}
     counts = {name: (dark, fine) for name, (dark, fine) in given.get("crowd", default).items()}
-    return Crowd(place_fits(counts, bank, 12.0 if bank else 0.0, 0.3), counts, {}, share_of(counts, "all"), bank)
+    fits = place_fits(counts, bank, 12.0 if bank else 0.0, 0.3)
+    best = max(counts, key=lambda name: fits[name])
+    return Crowd(fits, counts, {}, share_of(counts, best), bank)
 
 
 def terminal(said: dict[str, Any], now: int, **changes: Any) -> Terminal:
