@@ -98,9 +98,11 @@ class Lookout:
     def concerned(self, p: Payment) -> bool:
         """Whether it is, or was just now, without information: only then something is read about it."""
         now = self._clock.now_ms()
-        dark = p.doubt is not None or (p.decided_ms or now) - p.created_ms > DARK_MS
-        untold = p.state in RECEIVED and not p.told_ms and UNTOLD_MS < now - p.decided_ms < _TOLD_WITHIN_MS
-        return dark or untold
+        return p.doubt is not None or (p.decided_ms or now) - p.created_ms > DARK_MS or self.untold(p)
+
+    def untold(self, p: Payment) -> bool:
+        """Paid just now, and nobody has said yet that the shop knows."""
+        return p.state in RECEIVED and not p.told_ms and UNTOLD_MS < self._clock.now_ms() - p.decided_ms < _TOLD_WITHIN_MS
 
 
 def _nobody(_payment_id: str) -> None:
@@ -113,7 +115,7 @@ async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, 
         return None
     terminals: tuple[Terminal, ...] = ()
     announcements: tuple[Announcement, ...] = ()
-    if fleet is not None and now_ms - p.created_ms < _TOLD_WITHIN_MS:
+    if fleet is not None and lookout.untold(p):  # devices speak only for what happens after the money came
         near = [one for one in await fleet.devices_at(p.merchant, p.store) if one.standing is not Standing.REVOKED]
         states = await fleet.device_states(near) if near else {}
         terminals = tuple(terminal_of(one, states.get(one.id)) for one in near if one.till == p.till or one.speaks)

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import daozhang.channels
+from daozhang.cli.describe import describe
+from daozhang.cli.new import new
 from daozhang.diagnosis import cause as shelf_of
 from daozhang.diagnosis import verdicts
 from daozhang.diagnosis.cause import PEOPLE, BadCause, Cause, Words, get, look, shelf
@@ -179,6 +182,39 @@ stage = { play = "payer" }
 EXAMPLES = "\n".join(
     f'[[examples]]\nquestion = "money"\ngiven = {{ state = "paid" }}\nnamed = {named}' for named in ("true", "false")
 )
+
+
+def test_the_start_of_a_new_cause_is_whole(tmp_path: Path) -> None:
+    """``daozhang new cause``: one file that stands as it is, with the party's next number; words are then made its own."""
+    for path in (Path(shelf_of.__file__).parent / "causes").glob("bank_*.toml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = CliRunner().invoke(new, ["cause", "bank.tired", "--into", str(tmp_path), "--lang", "en"])
+    assert done.exit_code == 0, done.output
+    made = look(tmp_path)["bank.tired"]
+    assert made.number == "DZ-BNK-05" and made.expects is not None and len(made.meanwhile["cashier"]["zh"]) <= 20
+    assert CliRunner().invoke(new, ["cause", "bank.tired", "--into", str(tmp_path)]).exit_code == 1
+    assert CliRunner().invoke(new, ["cause", "tired", "--into", str(tmp_path)]).exit_code == 2
+
+
+def test_a_cause_can_be_described_by_id_and_by_number() -> None:
+    for which in ("platform.outage", "DZ-PLT-01"):
+        done = CliRunner().invoke(describe, ["cause", which, "--lang", "zh"])
+        assert done.exit_code == 0 and "platform.outage" in done.output and "先别重收" in done.output
+    near = CliRunner().invoke(describe, ["cause", "platform.outge", "--lang", "en"])
+    assert near.exit_code == 2 and "platform.outage" in near.output
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("prior = 0.0", "prior"), ("prior = 1.0\nmoon = { full = 0.5 }", "no family"), ("prior = 1.0\nhop = { moon = 0.5 }", "no value moon"),
+        ("prior = 1.0\nhop = { us = 0.9, out = 0.9 }", "one together"),
+    ],
+)  # fmt: skip
+def test_what_a_cause_expects_is_checked(tmp_path: Path, table: str, says: str) -> None:
+    (tmp_path / "us_test.toml").write_text(f"{GOOD}\n{EXAMPLES}\n[expects]\n{table}\n", "utf-8")
+    with pytest.raises(BadCause, match=says):
+        look(tmp_path)
 
 
 def test_a_new_file_is_a_new_cause(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ PLANTED = [
     ("words", "daozhang/core/bad.py", "X = '__main__'  # TO" + "DO later\n"),
     ("words", "tests/test_x.py", "import pytest\n@pytest.mark.ski" + "p\ndef test(): ...\n"),
     ("words", "tests/test_x.py", "def test():\n    assert Tr" + "ue\n"),
+    ("causes", "daozhang/diagnosis/causes/us_bad.toml", 'id = "us.bad"\nnumber = "DZ-US-77"\nparty = "us"\nsays = { zh = "坏", en = "bad" }\n'),
     ("tests", "tests/test_x.py", "def look(): ...\n\n\ndef test_x():\n    look()\n"),
     ("places", "daozhang/core/bad.py", "X = '/tm" + "p/x', '__main__'\n"),
     ("places", "docs.md", "see /wor" + "k/main/x\n"),

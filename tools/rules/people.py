@@ -22,6 +22,22 @@ def rule_plugs(house: House) -> Iterator[Fault]:
             yield Fault(manifest, 1, "plugs", f"{folder.name} has no twin")
 
 
+def rule_causes(house: House) -> Iterator[Fault]:
+    """A cause that nobody can explain, try or play is a guess with a name: words, examples of both kinds, and a stage."""
+    for path in sorted((house.root / PACKAGE / "diagnosis" / "causes").glob("*.toml")):
+        try:
+            told = tomllib.loads(path.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as wrong:
+            yield Fault(path, 1, "causes", f"it cannot be read: {wrong}")
+            continue
+        lacks = [part for part in ("id", "number", "party", "says") if not told.get(part)]
+        lacks += [] if told.get("meanwhile") or told.get("next") else ["words for anybody ([meanwhile] or [next])"]
+        lacks += [] if told.get("stage", {}).get("play") else ["a [stage] with its play"]
+        lacks += [] if {one.get("named") for one in told.get("examples", ())} == {True, False} else ["an example of yes and one of no"]
+        for part in lacks:
+            yield Fault(path, 1, "causes", f"it lacks {part}")
+
+
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
