@@ -24,6 +24,7 @@ _INSIDE, _OUTSIDE, _PARTIAL = (1.5, 1.0), (0.6, 200.0), (2.0, 5.0)
 _BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for some three minutes of payments
 _LEAST_EXPECTED = 4.0
 _MISSING = 0.08  # of its usual successes still come when a bank is away
+_SECOND, _TWO_AT_ONCE = 4, log(0.02)  # so many dark ones elsewhere are a fault of their own; two at once are rare
 _EVERYWHERE = (6, "*")
 _MOST_SHARE, _HALF_SHARE = 0.85, 0.42
 
@@ -245,8 +246,7 @@ def place_fits(
     dark, fine = counts["all"]
     fits = {"one": _beta(dark, fine, *_OUTSIDE)}
     for name, (inside_dark, inside_fine) in counts.items():
-        outside = _beta(dark - inside_dark, fine - inside_fine, *_OUTSIDE)
-        fits[name] = _beta(inside_dark, inside_fine, *_INSIDE) + outside
+        fits[name] = _in_place(inside_dark, inside_fine, dark - inside_dark, fine - inside_fine)
     wide = [name for name in ("channel", "all") if name in counts]
     if wide:
         # A bank behind a wallet darkens a part of the place; which part is known only from the successes that are missing.
@@ -257,6 +257,15 @@ def place_fits(
             for name in wide
         )
     return fits
+
+
+def _in_place(dark: int, fine: int, other_dark: int, other_fine: int) -> float:
+    """The fault lies in this place: alone, or beside another one elsewhere that darkens clearly less."""
+    inside = _beta(dark, fine, *_INSIDE)
+    alone = inside + _beta(other_dark, other_fine, *_OUTSIDE)
+    if other_dark < _SECOND or dark * (other_dark + other_fine) < 1.5 * other_dark * (dark + fine):
+        return alone
+    return max(alone, inside + _beta(other_dark, other_fine, *_PARTIAL) + _TWO_AT_ONCE)
 
 
 def _beta(dark: int, fine: int, a: float, b: float) -> float:
