@@ -153,11 +153,11 @@ def _one_of(**chances: float) -> Callable[[random.Random], str]:
     return lambda rand: rand.choices(list(chances), list(chances.values()))[0]
 
 
-def faults(rand: random.Random) -> dict[str, Fault]:
-    """Each fault of the payment's way with a strength drawn anew; every second world shows nothing but read timeouts."""
+def faults(rand: random.Random, only_timeouts: bool = False) -> dict[str, Fault]:
+    """Each fault of the payment's way with a strength drawn anew; most worlds show nothing but read timeouts."""
     channel = rand.choices(["alipay", "wechatpay"], [0.55, 0.45])[0]
     bank = rand.choice(["ICBC", "CCB", "ABC"])
-    timeouts = rand.random() < 0.6
+    timeouts = rand.random() < 0.6 or only_timeouts
 
     def style(*others: str) -> Callable[[random.Random], str]:
         return _always("read_timeout" if timeouts or not others else rand.choice(others))
@@ -286,6 +286,22 @@ def overlapping(seed: int, count: int) -> Iterator[Episode]:
         for one in payments([table[name] for name in pair], rand, min(6, count - made)):
             made += 1
             yield one
+
+
+# Faults whose every payment may end in the same way: no answer within the time allowed.
+_ALIKE = ("platform.outage", "platform.degraded", "platform.maintenance", "bank.unavailable", "bank.maintenance", "bank.slow",
+          "clearing.outage", "us.egress", "info.reply_lost")  # fmt: skip
+
+
+def alike(seed: int, count: int) -> Iterator[Episode]:
+    """Dark episodes of nine causes that all show the same symptom, a read timeout: only what is around them differs."""
+    rand, made = random.Random(seed), 0
+    while made < count:
+        cause = _ALIKE[made % len(_ALIKE)]
+        for one in payments((faults(rand, True)[cause],), rand, min(5, count - made)):
+            if one.symptom == "read_timeout":
+                made += 1
+                yield one
 
 
 def episodes(seed: int, of_each: int) -> Iterator[Episode]:
