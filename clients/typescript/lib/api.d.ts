@@ -67,6 +67,29 @@ export interface Cause {
     ruled_out: Array<string>;
     says: Words;
     class?: Array<string> | null;
+    ranked?: Array<Ranked>;
+    steps?: Array<Reasoning>;
+}
+/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
+export interface CauseCard {
+    id: string;
+    object: string;
+    number: string;
+    party: string;
+    separated_by: Words | null;
+    says: Words;
+    meanwhile: Record<string, Words>;
+    next: Record<string, Words>;
+    looks_at: Array<string>;
+    safe_to_retry: RetryRule;
+    examples: Array<Example>;
+    stage: Record<string, unknown>;
+    class?: Array<string>;
+}
+export interface CausePage {
+    data: Array<CauseCard>;
+    has_more: boolean;
+    next_cursor: string | null;
 }
 /** ``fee_rate`` in parts of 100,000. Secrets are never shown. */
 export interface ChannelAccount {
@@ -148,6 +171,8 @@ export interface Device {
     created_at: string | null;
     enrolled_at: string | null;
     enroll?: EnrollCode | null;
+    cause?: Cause | null;
+    next_step?: NextStep | null;
 }
 export interface DeviceChange {
     name?: string | null;
@@ -237,6 +262,12 @@ export interface Evidence {
 export interface EvidencePage {
     data: Array<Evidence>;
     has_more: boolean;
+}
+/** A small world, and whether the cause is named in it. */
+export interface Example {
+    question: string;
+    given: Record<string, unknown>;
+    named: boolean;
 }
 export interface FactPage {
     data: Array<DeviceFact>;
@@ -423,6 +454,7 @@ export interface PaymentPage {
     has_more: boolean;
     next_cursor?: string | null;
     asked?: Array<string> | null;
+    cause?: string | null;
 }
 export interface Pinged {
     endpoint: string;
@@ -464,6 +496,17 @@ export interface Range {
     to?: string | null;
     types?: Array<string>;
 }
+/** One possible cause and how probable it is (simulated calibration; field accuracy unmeasured). */
+export interface Ranked {
+    id: string;
+    probability: number;
+}
+/** One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``. */
+export interface Reasoning {
+    step: string;
+    says: Words;
+    evidence: Array<string>;
+}
 /** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
 export interface Receipt {
     object: string;
@@ -488,6 +531,7 @@ export interface Refund {
     fee_returned: number;
     created_at: string | null;
     decided_at: string | null;
+    cause?: string | null;
 }
 export interface RefundPage {
     data: Array<Refund>;
@@ -514,6 +558,10 @@ export interface RequestPage {
 export interface Resent {
     event: string;
     endpoints: Array<string>;
+}
+export interface RetryRule {
+    while_unproven: boolean;
+    once_not_paid: boolean;
 }
 export interface Revoked {
     id: string;
@@ -779,6 +827,12 @@ export declare const doors: (send: Send) => {
         "paper"?: string | number;
         "lang"?: string | number;
     }) => Promise<Receipt>;
+    /** 所有原因 / all causes */
+    getCauses: (query?: {
+        "party"?: string | number;
+    }) => Promise<CausePage>;
+    /** 一个原因(编号或名字) / one cause, by its id or number */
+    getCausesId: (id: string) => Promise<CauseCard>;
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => Promise<Balances>;
     /** 告警 / alarms */

@@ -116,6 +116,10 @@ export const doors = (send) => ({
     getSpeakersIdAnnouncements: (id, query = {}) => send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }),
     /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
     getReceiptsId: (id, query = {}) => send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }),
+    /** 所有原因 / all causes */
+    getCauses: (query = {}) => send("GET", `/v1/causes`, { query }),
+    /** 一个原因(编号或名字) / one cause, by its id or number */
+    getCausesId: (id) => send("GET", `/v1/causes/${encodeURIComponent(id)}`, {}),
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => send("GET", `/v1/balances`, {}),
     /** 告警 / alarms */

@@ -158,6 +158,10 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
         "paper"?: string | number;
         "lang"?: string | number;
     }) => Promise<import("./api.ts").Receipt>;
+    getCauses: (query?: {
+        "party"?: string | number;
+    }) => Promise<import("./api.ts").CausePage>;
+    getCausesId: (id: string) => Promise<import("./api.ts").CauseCard>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;
