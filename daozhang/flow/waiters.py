@@ -11,7 +11,8 @@ class Waiters:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._events: dict[str, set[asyncio.Event]] = defaultdict(set)
+        # Whoever waited first is woken first: the same order in every run of a simulation.
+        self._events: dict[str, dict[asyncio.Event, None]] = defaultdict(dict)
 
     def wake(self, payment: str) -> None:
         for event in self._events.get(payment, ()):
@@ -22,7 +23,7 @@ class Waiters:
         if until_ms <= self._clock.now_ms():
             return False
         event = asyncio.Event()
-        self._events[payment].add(event)
+        self._events[payment][event] = None
         changed = asyncio.ensure_future(event.wait())
         time = asyncio.ensure_future(self._clock.sleep_until(until_ms))
         try:
@@ -31,6 +32,6 @@ class Waiters:
         finally:
             changed.cancel()
             time.cancel()
-            self._events[payment].discard(event)
+            self._events[payment].pop(event, None)
             if not self._events[payment]:
                 del self._events[payment]

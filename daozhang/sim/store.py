@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.directory import ApiKey, EventRow, Merchant, Page, Shop, Till
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict, KeyUsed, SaleTaken
@@ -41,7 +42,7 @@ class SimStore:
         self.events_: list[tuple[int, Event]] = []
         self.keys_: dict[tuple[str, str], tuple[Key, str]] = {}
         self.timers: dict[str, Due] = {}
-        self._leases: dict[str, int] = {}
+        self.leases: dict[str, int] = {}
         self.alarms_: list[tuple[str, str, int, dict[str, Any]]] = []
         self.balance: dict[tuple[str, str], int] = defaultdict(int)
         self._merchants: dict[str, Merchant] = {}
@@ -50,6 +51,8 @@ class SimStore:
         self._api_keys: dict[str, ApiKey] = {}
         self._accounts: dict[str, AccountRow] = {}
         self._listeners: list[Callable[[str], None]] = []
+        self._of_sale: dict[tuple[str, str], list[str]] = defaultdict(list)  # two indexes, as the schema has them
+        self._of_payment: dict[str, list[str]] = defaultdict(list)
 
     # -- Store ---------------------------------------------------------------------------------------------------------
 
@@ -72,7 +75,7 @@ class SimStore:
             raise Conflict("the payment is already stored")
         self._check_sale(after)
         self._check_lines(change)
-        self._write(change, replace(after, version=after.version + 1))
+        self._write(change, changed(after, version=after.version + 1))
         return self.payments_[after.id]
 
     def _check_refund_version(self, refund: Refund, payment: Payment) -> None:
@@ -83,10 +86,12 @@ class SimStore:
     def _check_sale(self, after: Payment) -> None:
         if after.state in SALE_IS_FREE:
             return
-        for other in self.payments_.values():
-            same = (other.merchant, other.merchant_order_no) == (after.merchant, after.merchant_order_no)
-            if same and other.id != after.id and other.state not in SALE_IS_FREE:
+        for other in self._attempts(after.merchant, after.merchant_order_no):
+            if other.id != after.id and other.state not in SALE_IS_FREE:
                 raise SaleTaken(other.id)
+
+    def _attempts(self, merchant: str, order_no: str) -> list[Payment]:
+        return [self.payments_[ident] for ident in self._of_sale.get((merchant, order_no), ())]
 
     def _check_lines(self, change: Change) -> None:
         """Evidence, postings and the refund, as the schema wants them."""
@@ -112,6 +117,8 @@ class SimStore:
             )
 
     def _write(self, change: Change, stored: Payment) -> None:
+        if stored.id not in self.payments_:
+            self._of_sale[stored.merchant, stored.merchant_order_no].append(stored.id)
         self.payments_[stored.id] = stored
         self.evidence_[stored.id].extend(change.evidence)
         for transfer in change.transfers:
@@ -122,7 +129,9 @@ class SimStore:
             self.events_.append((len(self.events_) + 1, event))
         self._set_timer(stored.id, stored.bucket, change.timer_ms)
         if change.refund is not None:
-            refund = replace(change.refund, version=change.refund.version + 1)
+            refund = changed(change.refund, version=change.refund.version + 1)
+            if refund.id not in self.refunds_:
+                self._of_payment[refund.payment].append(refund.id)
             self.refunds_[refund.id] = refund
             self._set_timer(refund.id, refund.bucket, change.refund_timer_ms)
         if change.key is not None:
@@ -134,7 +143,7 @@ class SimStore:
 
     def _set_timer(self, subject: str, bucket: int, at_ms: int) -> None:
         held = self.timers.get(subject)
-        self._leases.pop(subject, None)
+        self.leases.pop(subject, None)
         if at_ms:
             self.timers[subject] = Due(subject, bucket, at_ms, held.fence + 1 if held else 1)
         else:
@@ -153,10 +162,7 @@ class SimStore:
 
     async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
         await self._pause()
-        mine = [
-            p for p in self.payments_.values() if (p.merchant, p.merchant_order_no) == (merchant, merchant_order_no)
-        ]
-        return sorted(mine, key=lambda p: p.id, reverse=True)
+        return sorted(self._attempts(merchant, merchant_order_no), key=lambda p: p.id, reverse=True)
 
     async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
         await self._pause()
@@ -168,7 +174,7 @@ class SimStore:
 
     async def refunds_of(self, payment_id: str) -> list[Refund]:
         await self._pause()
-        return sorted((r for r in self.refunds_.values() if r.payment == payment_id), key=lambda r: r.id)
+        return [self.refunds_[ident] for ident in sorted(self._of_payment.get(payment_id, ()))]
 
     async def account(self, account_id: str) -> AccountRow | None:
         await self._pause()
@@ -177,10 +183,10 @@ class SimStore:
     async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
         """Here a lease ends by the simulation's time."""
         await self._pause()
-        free = [d for d in self.timers.values() if d.run_at_ms <= now_ms and self._leases.get(d.subject, 0) <= now_ms]
+        free = [d for d in self.timers.values() if d.run_at_ms <= now_ms and self.leases.get(d.subject, 0) <= now_ms]
         claimed = [replace(d, fence=d.fence + 1) for d in sorted(free, key=lambda d: d.run_at_ms)[:most]]
         self.timers.update({d.subject: d for d in claimed})
-        self._leases.update({d.subject: now_ms + lease_ms for d in claimed})
+        self.leases.update({d.subject: now_ms + lease_ms for d in claimed})
         return claimed
 
     async def release(self, due: Due) -> None:

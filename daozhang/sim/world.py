@@ -30,6 +30,11 @@ log = logging.getLogger("daozhang.sim")
 START_MS = 1_795_400_000_000  # an afternoon in Beijing, far from midnight
 
 
+def dice(seed: int) -> random.Random:
+    """A seeded generator for what the people and the weather of a world do."""
+    return random.Random(seed)
+
+
 class SeededRand:
     """Chance from a seed."""
 
