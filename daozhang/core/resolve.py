@@ -135,7 +135,7 @@ def _next_query(p: Payment, m: Manners) -> int:
     """The rhythm inside the window: never under the least gap, slower after blanks, and exactly one at the end."""
     least = polite_ms(p, m)
     if p.give_up or _over(p, p.last_query_ms):
-        return least
+        return max(least, p.asked_ms)  # at once; never 0, which would mean no timer
     gaps = _gaps(p, m)
     if gaps:
         return max(least, max(p.last_answer_ms, p.asked_ms) + gaps[min(p.queries, len(gaps) - 1)])
@@ -290,7 +290,7 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         case Proves.WAITING:
             state = State.WAITING_PAYER if p.state is State.UNKNOWN else p.state
             return _window(p.to(state, seen=True, absent=0), m, now)
-        case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT):
+        case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT) and not p.capture_seen:
             return _decided(p, State.CLOSED, m, now)
         case Proves.ABSENT:
             return _window(changed(p, absent=p.absent + 1), m, now)

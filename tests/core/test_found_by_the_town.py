@@ -1,0 +1,38 @@
+"""Faults that the simulated town found, each with the smallest case that shows it."""
+
+from dataclasses import replace
+
+from daozhang.channels.shelf import Shelf
+from daozhang.core.evidence import Finding, Op, Proves
+from daozhang.core.manners import Manners
+from daozhang.core.payment import State, Undone
+from daozhang.core.resolve import asking, learn
+from daozhang.flow.find_out import due_ms
+from daozhang.sim.every import AMOUNT, START_MS, new_payment
+
+NOW = START_MS
+
+
+def manners(name: str = "wechatpay") -> Manners:
+    channel = Shelf.look().get(name)
+    assert channel is not None
+    return channel.manners
+
+
+def test_a_shop_that_gives_up_while_the_pay_request_is_out_is_not_forgotten() -> None:
+    """P6: nobody had queried yet, "at once" was time 0, and 0 in the store means: no timer."""
+    m = manners()
+    out = replace(asking(new_payment(), Op.PAY, m, NOW), give_up=True)
+    heard = learn(out, Op.PAY, Finding(code="READ_TIMEOUT"), m, NOW + 5_000)
+    assert heard.state is State.UNKNOWN
+    assert 0 < due_ms(heard, m, NOW + 5_000) <= NOW + 5_000
+
+
+def test_not_found_is_no_end_once_a_charge_was_seen() -> None:
+    """P2: an accepted undo, then a query that shows the charge; a later "no such order" is a stale word, not a proof."""
+    m = manners()
+    p = replace(new_payment(), state=State.REVERSING, seen=True, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 50_000, queries=5, last_query_ms=NOW + 60_000)  # fmt: skip
+    shown = learn(p, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 60_000)
+    assert not shown.proven and shown.capture_seen
+    assert not learn(shown, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 66_000).proven
