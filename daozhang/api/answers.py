@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daozhang.client import causes as why
 from daozhang.client import types as say
 
 ANSWERS: dict[str, Any] = {
@@ -11,7 +12,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/payments/{id}/resolve": say.Payment, "POST /v1/payments/{id}/reverse": say.Payment,
     "POST /v1/payments/{id}/close": say.Payment, "POST /v1/payments/{id}/told": say.Payment,
     "POST /v1/payments/{id}/answer": say.Payment,
-    "GET /v1/causes": say.CausePage, "GET /v1/causes/{id}": say.CauseCard,
+    "GET /v1/causes": why.CausePage, "GET /v1/causes/{id}": why.CauseCard,
     "POST /v1/refunds": say.Refund, "GET /v1/refunds": say.RefundPage, "GET /v1/refunds/{id}": say.Refund,
     "POST /v1/merchants": say.Merchant, "GET /v1/merchants": say.MerchantPage, "GET /v1/merchants/{id}": say.Merchant,
     "PATCH /v1/merchants/{id}": say.Merchant, "POST /v1/stores": say.Store, "GET /v1/stores": say.StorePage,

@@ -5,17 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from daozhang.client import words as say
-from daozhang.client.causes import (
-    Cause as Cause,
-    CauseCard as CauseCard,
-    CausePage as CausePage,
-    Example as Example,
-    NextStep as NextStep,
-    Ranked as Ranked,
-    Reasoning as Reasoning,
-    RetryRule as RetryRule,
-    Words as Words,
-)
+from daozhang.client.causes import Cause, NextStep, Words
 
 
 class Method(Struct):

@@ -108,7 +108,7 @@ class StormNet:
 
     def _late(self, fate: str) -> float:
         dice = self._weather.dice
-        return dice.uniform(0.5, 4.0) if fate == "slow" else dice.uniform(0.005, 0.06)
+        return float(dice.uniform(0.5, 4.0) if fate == "slow" else dice.uniform(0.005, 0.06))
 
     def _arrive(self, request: HttpRequest, arrived: "asyncio.Future[Said] | None") -> None:
         twin = self._twins[urlsplit(request.url).port or 0]
