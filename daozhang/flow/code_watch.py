@@ -43,11 +43,19 @@ class CodeWatch:
         wrong.append(now_ms)
         return len(wrong) == MOST_WRONG and now_ms - wrong[0] < _A_MINUTE_MS
 
+    @property
+    def remembered(self) -> int:
+        """How many codes are in memory at this moment."""
+        return len(self._seen)
+
+    def _oldest_ms(self) -> int:
+        return next(iter(self._seen.values()))[0]
+
     def elsewhere(self, code: str, merchant: str, now_ms: int) -> str:
         """Another merchant that was shown this very code in the last minute; "" when none was."""
         name = hashlib.blake2b(code.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
         at_ms, other = self._seen.pop(name, (0, ""))
         self._seen[name] = (now_ms, merchant)
-        while len(self._seen) > _MOST_CODES:
+        while len(self._seen) > _MOST_CODES or now_ms - self._oldest_ms() >= _A_MINUTE_MS:
             self._seen.popitem(last=False)
         return other if other != merchant and now_ms - at_ms < _A_MINUTE_MS else ""

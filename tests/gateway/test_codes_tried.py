@@ -58,3 +58,11 @@ def test_a_code_shown_at_two_shops_is_flagged(system: System) -> None:
     system.call("POST", "/v1/payments", there, api_key=other["api_key"])
     rows = [row for row in system.call("GET", "/v1/alarms?limit=100")[1]["data"] if row["kind"] == "payment.code_at_two_shops"]
     assert rows and system.state["merchant"] in rows[0]["detail"]["merchants"] and code not in str(rows)
+
+
+def test_a_code_is_remembered_for_a_minute_and_no_longer() -> None:
+    watch = CodeWatch(b"k" * 32)
+    for second in range(600):
+        assert watch.elsewhere(f"28{second:016d}", "mer_a", second * 1000) == ""
+        assert watch.remembered <= 60
+    assert watch.elsewhere("280000000000000599", "mer_b", 600_000) == "mer_a"
