@@ -110,7 +110,9 @@ def explain(found: Signs, crowd: Crowd | None) -> tuple[Step, ...]:
 def _blast(found: Signs, crowd: Crowd | None) -> Step:
     if crowd is None or not found.fits or sum(crowd.counts.get("all", (0, 0))) == 0:
         return Step("blast", {"zh": "同一时段没有别的支付可比", "en": "there is nobody to compare with at that time"})
-    best = max(found.fits, key=lambda name: found.fits[name])
+    # A bank is said only where its successes are seen to be missing; a part of a place alone names nobody.
+    said = [name for name in found.fits if name != "bank" or crowd.bank]
+    best = max(said, key=lambda name: found.fits[name])
     zh, en = _PLACE[best]
     dark, fine = crowd.counts.get(best, crowd.counts["all"])
     every_dark, every_fine = crowd.counts["all"]

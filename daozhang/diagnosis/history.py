@@ -9,6 +9,7 @@ from typing import Any
 
 from daozhang.core.evidence import Evidence
 from daozhang.diagnosis.cause import get
+from daozhang.diagnosis.explain import Step
 from daozhang.diagnosis.name import CauseNamed, Named
 
 OP = "cause"
@@ -57,8 +58,6 @@ def line_of(payment: str, one: Said, now_ms: int) -> Evidence:
 
 def recorded(lines: Sequence[Evidence], question: str) -> CauseNamed | None:
     """What was said last and not withdrawn, from the story; None when nothing is written down."""
-    from daozhang.diagnosis.explain import Step
-
     held = [one for one in lines if one.op == OP and one.detail.get("question") == question and not one.detail.get("withdrawn_ms")]
     cause = get(held[-1].code) if held else None
     if cause is None:
