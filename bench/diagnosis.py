@@ -25,7 +25,7 @@ from daozhang.diagnosis.name import name_causes
 from daozhang.flow.lookout import Lookout
 from daozhang.ports.clock import RealClock
 from daozhang.sim.episodes import alike, episodes, overlapping
-from daozhang.sim.grade import grade
+from daozhang.sim.grade import baselines, grade
 
 IN_WINDOW = 100_000
 _AT = 1_795_400_000_000
@@ -107,6 +107,8 @@ def page(told: dict[str, Any], seed: int, zh: bool) -> str:
         ("另一组:九种原因表现全是应答超时,首选正确(按类)", "another set: nine causes, nothing but read timeouts, top-1 right by class", f"{told['alike']['top1']:.2%} ({told['alike']['dark_episodes']:,})"),
         ("首选原因正确(按说出的类)", "top-1 right, by the class that is named", f"{told['top1']:.2%}"),
         ("类的平均大小", "mean size of the class", f"{told['class_size']:.2f}"),
+        ("对照:总说最常见的原因", "baseline: always the most common cause", f"{told['baselines']['majority']:.2%}"),
+        ("对照:按最后的错误码(用同一批数据学得的最好答案)", "baseline: by the last error code (the best that these episodes can teach it)", f"{told['baselines']['last_error_code']:.2%}"),
         ("首选原因完全正确", "top-1 exactly right", f"{told['top1_exact']:.2%}"),
         ("责任方正确", "party right", f"{told['party']:.2%}"),
         ("说不知道", "said unknown", f"{told['unknown_share']:.2%}"),
@@ -139,6 +141,7 @@ def main() -> None:
     else:
         made = list(episodes(given.seed, given.grade))
         told = grade(made).report()
+        told["baselines"] = baselines(made)
         told |= {"timeouts": sum(one.symptom == "read_timeout" for one in made), "of_each": given.grade}
         two = grade(overlapping(given.seed, given.grade * 5)).report()
         told["overlapping"] = {name: two[name] for name in ("dark_episodes", "top1", "top1_exact", "class_size", "ece", "proven_wrong")}

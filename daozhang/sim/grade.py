@@ -1,13 +1,13 @@
 """Grading the diagnosis against labels: top-1 by class, recall and precision, calibration. Simulated; the field is unmeasured."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from daozhang.diagnosis.cause import UNKNOWN
 from daozhang.diagnosis.name import CauseNamed, name_causes, name_till
-from daozhang.sim.episodes import Episode
+from daozhang.sim.episodes import START_MS, Episode
 
 _BINS = 10
 
@@ -75,12 +75,26 @@ def grade(episodes: Iterable[Episode]) -> Grades:
             f = one.facts
             named = name_causes(f.payment, f.lines, f.at_ms, f.around).why_no_information
         elif one.terminal is not None:
-            named = name_till(one.terminal, f_at(one), one.crowd)
+            named = name_till(one.terminal, START_MS, one.crowd)
         grades.add(one.label, named)
     return grades
 
 
-def f_at(one: Episode) -> int:
-    from daozhang.sim.episodes import START_MS
+def baselines(made: Sequence[Episode]) -> dict[str, float]:
+    """What two simple rules reach on the same episodes, each given the best answer that it could have learned from them:
+    always the most common cause, and the most common cause of the last error code. Exact hits: neither names a class."""
+    by_code: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in made:
+        by_code[_last_code(one)][one.label] += 1
+    labels = Counter(one.label for one in made)
+    return {
+        "majority": labels.most_common(1)[0][1] / len(made),
+        "last_error_code": sum(row.most_common(1)[0][1] for row in by_code.values()) / len(made),
+    }
 
-    return one.facts.at_ms if one.facts is not None else START_MS
+
+def _last_code(one: Episode) -> str:
+    if one.facts is None:
+        return one.symptom
+    codes = [f"{line.code} {line.detail.get('hint', '')}" for line in one.facts.lines if line.kind == "answered" and line.code]
+    return codes[-1] if codes else one.symptom

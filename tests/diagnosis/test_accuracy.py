@@ -5,11 +5,13 @@ from pathlib import Path
 
 import daozhang.diagnosis
 from daozhang.sim.episodes import alike, episodes, overlapping
-from daozhang.sim.grade import grade
+from daozhang.sim.grade import baselines, grade
 
 
 def test_single_faults_are_named_by_class_and_probabilities_are_honest() -> None:
-    told = grade(episodes(seed=20261123, of_each=60)).report()
+    made = list(episodes(seed=20261123, of_each=60))
+    told, simple = grade(made).report(), baselines(made)
+    assert told["top1_exact"] > 2 * simple["last_error_code"] > 2 * simple["majority"]
     assert told["dark_episodes"] >= 1_900
     assert told["top1"] >= 0.985, told["confusion"]
     assert told["top1_exact"] >= 0.9 and told["class_size"] < 3
