@@ -5,6 +5,7 @@ capitals), ``settings.toml`` in the data folder, the default here.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -73,6 +74,8 @@ class Settings:
     most_queue_ms: int = 3_000
     # Where traces go (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; needs the extra "otel". Empty: nowhere.
     otel_endpoint: str = ""
+    # Who signs roll-outs: an Ed25519 public key, 64 hexadecimal digits. Empty: a pair of our own in DATA/gateway (sandbox, small shops).
+    rollout_key: str = ""
     # debug, info, warning, error.
     log_level: str = "info"
 
@@ -148,6 +151,8 @@ def _checked(settings: Settings) -> Settings:
             f"base_port = {port}:请选 1024 到 65525,之后十个端口由它推出",
             f"base_port = {port}: choose one from 1024 to 65525; ten ports follow from it",
         )
+    if settings.rollout_key and not re.fullmatch("[0-9a-fA-F]{64}", settings.rollout_key):
+        raise BadSetting("rollout_key 应为 64 位十六进制的 Ed25519 公钥", "rollout_key is an Ed25519 public key of 64 hexadecimal digits")
     if settings.serve_processes < 1 or settings.work_processes < 1:
         raise BadSetting(
             "serve_processes 和 work_processes 至少为1", "serve_processes and work_processes are at least 1"

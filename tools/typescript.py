@@ -95,7 +95,7 @@ def call(path: str, method: str, operation: dict[str, Any]) -> str:
 
 def write(page: dict[str, Any]) -> str:
     calls = [call(path, method, operation) for path, methods in page["paths"].items() for method, operation in methods.items()
-             if not path.endswith("/stream") and path.startswith("/v1/")]  # fmt: skip
+             if not path.endswith("/stream") and "image" not in path and path.startswith("/v1/")]  # fmt: skip
     return f"{_HEAD}\n{shapes(page)}\n/** Every door, by the name of its operation. */\nexport const doors = (send: Send) => ({{\n{''.join(calls)}}});\n"
 
 

@@ -35,6 +35,9 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/devices/{id}/commands": say.Command, "GET /v1/devices/{id}/commands": say.CommandPage,
     "GET /v1/devices/{id}/facts": say.FactPage, "GET /v1/device_types": say.TypePage,
     "GET /v1/speakers/{id}/announcements": say.AnnouncementPage, "GET /v1/receipts/{id}": say.Receipt,
+    "POST /v1/rollouts": say.Rollout, "GET /v1/rollouts": say.RolloutPage, "GET /v1/rollouts/{id}": say.Rollout,
+    "POST /v1/rollouts/{id}/pause": say.Rollout, "POST /v1/rollouts/{id}/resume": say.Rollout,
+    "POST /v1/rollouts/{id}/abort": say.Rollout, "GET /v1/device_images/{sha256}": str,
     "GET /v1/asyncapi.json": dict[str, Any],
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],

@@ -183,7 +183,7 @@ class DeviceDoors:
 
     def _credentials(self, device: Device, secret: str, sign: str) -> dict[str, Any]:
         """Shown once. ``sign_key`` checks that what the device is told comes from us."""
-        where = {name: value for name, value in self._where.items() if name != "ca_file"}
+        where = {name: value for name, value in self._where.items() if name not in ("ca_file", "firmware_key")}
         ca = self._where.get("ca_file")
         authority = Path(ca).read_text("ascii") if ca and Path(ca).is_file() else None
         return {
@@ -195,6 +195,7 @@ class DeviceDoors:
             "mqtt": {**where, "username": device.id, "password": secret, "client_id": device.id, "ca_pem": authority},
             "topics": topics.of_device(device.merchant, device.id),
             "sign_key": sign,
+            "firmware_key": str(self._where.get("firmware_key", "")),
             "heartbeat_s": health.HEARTBEAT_S,
         }
 

@@ -158,6 +158,8 @@ def _refusals(door: Door) -> list[int]:
 def _kind(door: Door) -> str:
     if door.path == "/metrics":
         return "text/plain"
+    if door.path.startswith("/v1/device_images/"):
+        return "application/octet-stream"
     return "text/event-stream" if door.path.endswith("/stream") else "application/json"
 
 

@@ -85,6 +85,7 @@ class Door:
     statuses: tuple[int, ...] = (200,)
     query: tuple[str, ...] = field(default=())
     farewell: Farewell | None = None
+    most_body: int = MOST_BODY
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -163,7 +164,7 @@ class Porter:
             asked.rate = self._limits.take(asked.caller.key.id)
             may(asked.caller, door.scope)
             asked.version = _version(request.headers.get("daozhang-version") or asked.caller.key.version)
-        asked.raw = await read_body(request, MOST_BODY)
+        asked.raw = await read_body(request, door.most_body)
         if decoder is not None:
             asked.body = decode(decoder, asked.raw, door.money, request.headers.get("content-type", ""))
         return await door.handler(asked)

@@ -13,6 +13,7 @@ from daozhang.app import logs, witness
 from daozhang.app.fuse import build, loopback_allowed
 from daozhang.app.sandbox_link import SandboxLink
 from daozhang.gateway.certificate import authority
+from daozhang.gateway.rollout_key import public_key
 from daozhang.ports.outward import SystemResolver
 
 
@@ -47,6 +48,7 @@ def gateway_of(settings: manual.Settings) -> dict[str, Any]:
         "tls_port": settings.mqtts_port,
         "ws_url": f"ws://127.0.0.1:{settings.mqtt_port}/mqtt",
         "wss_url": f"wss://{outside}:{settings.mqtts_port}/mqtt",
+        "firmware_key": public_key(settings.data / "gateway", settings.rollout_key),
         "ca_file": "" if settings.gateway_certificate else str(authority(settings.data / "gateway")),
     }
 

@@ -12,6 +12,7 @@ from daozhang.flow.namer import Namer
 from daozhang.flow.webhook_message import Describer
 from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
+from daozhang.gateway.roller import Roller
 from daozhang.ports.outward import Outward
 
 
@@ -25,6 +26,7 @@ async def run(settings: manual.Settings) -> None:
     namer = Namer(built.house)
     if built.house.lookout is not None:
         built.house.lookout.on_dark = namer.dark
+    roller = Roller(built.store, built.house.clock, built.house.rand)
     ear = await built.store.hear("dz_payment", crier.woken)
 
     def stop() -> None:
@@ -32,13 +34,14 @@ async def run(settings: manual.Settings) -> None:
         pump.stop()
         crier.stop()
         namer.stop()
+        roller.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run())
+        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run())
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)

@@ -152,6 +152,8 @@ def simulate(talk: Talk, count: int, kind: str, till: str, faults: tuple[str, ..
             handle = os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w") as file:
                 json.dump(held, file)
+    api = Link(talk.data).api if (talk.data / "state.json").exists() else ""
+    held = [{"api": api, **one} for one in held]
     try:
         asyncio.run(run(held[:count], frozenset(faults), power_cut, for_s, lambda line: click.echo(json.dumps(line, ensure_ascii=False))))
     except ValueError as wrong:

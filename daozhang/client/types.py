@@ -89,6 +89,7 @@ class DeviceCredentials(Struct):
     mqtt: dict[str, Any]
     topics: dict[str, Any]
     sign_key: str
+    firmware_key: str
     heartbeat_s: int
     old_secret_until: say.Time | None = None
 
@@ -140,6 +141,38 @@ class DeviceType(Struct):
 
 class TypePage(Struct):
     data: list[DeviceType]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Rollout(Struct):
+    """``counts``: devices by state: waiting, told, well, bad, missed, leaving, back. ``says``: why it stopped by itself."""
+
+    id: str
+    object: str
+    merchant: str
+    type: str
+    kind: str
+    version: str
+    sha256: str
+    state: say.RolloutState
+    stage: int
+    stages: list[int]
+    percent: int
+    soak_s: int
+    devices: int
+    counts: dict[str, int]
+    why: str | None
+    says: Words | None
+    noted: list[dict[str, str]]
+    by: str
+    created_at: say.Time | None
+    stage_at: say.Time | None
+    ended_at: say.Time | None
+
+
+class RolloutPage(Struct):
+    data: list[Rollout]
     has_more: bool
     next_cursor: str | None
 

@@ -24,6 +24,7 @@ RefundKind = Annotated[str, _among("refund", "undo", "surplus", "late_success")]
 DeviceStatus = Annotated[str, _among("enrolling", "active", "frozen", "revoked")]
 AnnouncementState = Annotated[str, _among("queued", "delivered", "played", "summarised", "unheard")]
 CommandState = Annotated[str, _among("queued", "delivered", "done", "failed", "expired")]
+RolloutState = Annotated[str, _among("rolling", "paused", "turning_back", "turned_back", "done")]
 EndpointState = Annotated[str, _among("enabled", "failing", "disabled")]
 
 

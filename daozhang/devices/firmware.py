@@ -27,18 +27,20 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an image says of itself. ``least``: a device never goes back below it, whatever it runs."""
+    """What an image says of itself. ``least``: once committed, a device never goes back below it."""
 
     type: str
     version: str
     size: int
     sha256: str
     least: str = "0"
+    kind: str = "firmware"
 
 
-def made(image: bytes, device_type: str, version: str, key: Ed25519PrivateKey, least: str = "0") -> bytes:
+def made(image: bytes, device_type: str, version: str, key: Ed25519PrivateKey, least: str = "0", kind: str = "firmware") -> bytes:
     """The signed manifest of an image: JSON, a line feed, the signature in hexadecimal."""
-    table = {"type": device_type, "version": version, "size": len(image), "sha256": hashlib.sha256(image).hexdigest(), "least": least}
+    table = {"type": device_type, "version": version, "size": len(image), "sha256": hashlib.sha256(image).hexdigest(),
+             "least": least, "kind": kind}  # fmt: skip
     text = json.dumps(table, sort_keys=True, separators=(",", ":")).encode()
     return text + b"\n" + key.sign(text).hex().encode()
 
@@ -48,38 +50,55 @@ def accepted(manifest: bytes, image: bytes, key: Ed25519PublicKey, device_type: 
 
     Raises Refused: signature first, so that nothing unsigned is even read.
     """
+    told = signed_by(manifest, key)
+    if told.type != device_type or told.kind != "firmware":
+        raise Refused("type")
+    wanted, now, least = software(told.version), software(running) or (), software(floor) or ()
+    if wanted is None or wanted <= now or wanted < least:
+        raise Refused("rollback")
+    whole(told, image)
+    return told
+
+
+def signed_by(manifest: bytes, key: Ed25519PublicKey) -> Manifest:
+    """What the manifest says, when this key signed it. Raises Refused."""
     text, _, signature = manifest.partition(b"\n")
     try:
         key.verify(bytes.fromhex(signature.decode("ascii")), text)
     except (InvalidSignature, ValueError):
         raise Refused("signature") from None
-    told = _read(text)
-    if told.type != device_type:
-        raise Refused("type")
-    wanted, now, least = software(told.version), software(running) or (), software(floor) or ()
-    if wanted is None or wanted <= now or wanted < least:
-        raise Refused("rollback")
+    return _read(text)
+
+
+def whole(told: Manifest, image: bytes) -> None:
+    """Raises Refused unless these are the image's bytes, all of them."""
     if told.size != len(image) or len(image) > _MOST_BYTES:
         raise Refused("size")
     if hashlib.sha256(image).hexdigest() != told.sha256:
         raise Refused("hash")
-    return told
 
 
 def _read(text: bytes) -> Manifest:
     try:
         table: dict[str, Any] = json.loads(text)
-        return Manifest(str(table["type"]), str(table["version"]), int(table["size"]), str(table["sha256"]), str(table["least"]))
+        return Manifest(str(table["type"]), str(table["version"]), int(table["size"]), str(table["sha256"]), str(table["least"]),
+                        str(table.get("kind", "firmware")))  # fmt: skip
     except (ValueError, KeyError, TypeError):
         raise Refused("manifest") from None
 
 
 @dataclass
 class Slots:
-    """Two places for images. A new one is tried once; unless it says that it is well, the old one runs again."""
+    """Two places for images. A new one is tried once; unless it says that it is well, the old one runs again.
+
+    The old image stays in the other place until the new one is committed (the whole roll-out is well): only then the floor
+    rises, so that a stopped roll-out can go back and nothing else can.
+    """
 
     running: str
     floor: str = "0"
+    other: str = ""
+    other_least: str = "0"
     trying: Manifest | None = None
     tried: Manifest | None = None
 
@@ -94,6 +113,21 @@ class Slots:
     def confirms(self) -> None:
         """The new image runs and reaches us: only now does it replace the old one."""
         if self.tried is not None:
-            self.running = self.tried.version
-            self.floor = max(self.floor, self.tried.least, key=lambda text: software(text) or ())
+            self.running, self.other, self.other_least = self.tried.version, self.running, self.tried.least
             self.tried = None
+
+    def commits(self, version: str) -> None:
+        """The roll-out of what runs is done: the counter against going back rises, and the old image is given up."""
+        if version == self.running and self.other:
+            self.floor = max(self.floor, self.other_least, key=lambda text: software(text) or ())
+            self.other = ""
+
+    def goes_back(self, version: str) -> bool:
+        """Leave this version for the one before; False when that one is not to be had any more."""
+        self.trying = self.tried = None
+        if self.running != version:
+            return True
+        if not self.other:
+            return False
+        self.running, self.other = self.other, ""
+        return True

@@ -99,6 +99,8 @@ class Hub:
             return
         state = {"delivered": "delivered", "done": "done"}.get(str(table.get("state")), "failed")
         result: dict[str, Any] = {name: table[name] for name in ["result", "why"] if name in table}
+        if table.get("refused"):
+            self.alarm(line, "image_refused", str(table["refused"])[:40])
         at = self.clock.now_ms()
         self.proc.spawn(self.fleet.command_told(command, device, at, state, result), "a command's outcome")
 

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 
 from daozhang.api.limits import Gate, GateLimits, Limits
@@ -18,9 +19,11 @@ from daozhang.api.routes import Asked, Door, Porter
 from daozhang.core.directory import ApiKey
 from daozhang.core.faults import Conflict, Fault, KeyUsed, Unavailable
 from daozhang.core.must import Broken
+from daozhang.devices.firmware import made
 from daozhang.flow.code_watch import TooManyWrongCodes
 from tests.api.test_doors import ALL, _other_merchant
 from tests.conftest import System
+from tests.gateway.kit import enrol, until
 
 Told = tuple[int, dict[str, str], dict[str, Any]]
 Provoke = Callable[[System, str], Told]
@@ -122,6 +125,31 @@ def same_serial(system: System, language: str) -> Told:
     return send(system, language, "POST", "/v1/devices", {"type": "speaker", "till": system.state["till"], "serial": device(system)[1]})
 
 
+def rolled(key: bytes = b"") -> dict[str, Any]:
+    """A configuration for code plates (no other test has any), signed with this system's key (or with another one)."""
+    signer = Ed25519PrivateKey.from_private_bytes(key) if key else Ed25519PrivateKey.generate()
+    return {"manifest": made(b'{"volume":70}', "plate", "7", signer, kind="config").decode(), "image": "eyJ2b2x1bWUiOjcwfQ=="}
+
+
+def forged(system: System, language: str) -> Told:
+    return send(system, language, "POST", "/v1/rollouts", rolled())
+
+
+def two_rollouts(system: System, language: str) -> Told:
+    enrol(system, system.state["till"], type="plate")
+    body = rolled(bytes.fromhex((system.data / "gateway" / "rollout.key").read_text()))
+    ident = system.call("POST", "/v1/rollouts", body)[1]["id"]
+    told = send(system, language, "POST", "/v1/rollouts", body)
+    system.call("POST", f"/v1/rollouts/{ident}/abort")
+    until(lambda: system.call("GET", f"/v1/rollouts/{ident}")[1]["state"] == "turned_back", 15)
+    return told
+
+
+def ended_rollout(system: System, language: str) -> Told:
+    two_rollouts(system, language)
+    return send(system, language, "POST", f"/v1/rollouts/{system.call('GET', '/v1/rollouts')[1]['data'][0]['id']}/pause")
+
+
 def not_enrolled(system: System, language: str) -> Told:
     return send(system, language, "POST", f"/v1/devices/{device(system)[0]}/rotate")
 
@@ -179,6 +207,7 @@ PROVOKED: dict[str, Provoke] = {
     "not_refundable": refund_of_nothing, "no_question": after_paid("/v1/payments/{id}/answer", goods_handed_over=True),
     "paid_already": after_paid("/v1/payments/{id}/close"), "moved": failing(Conflict("somebody was faster")),
     "too_many_codes": failing(TooManyWrongCodes(60)), "serial_taken": same_serial, "device_not_active": not_enrolled,
+    "rollout_under_way": two_rollouts, "rollout_ended": ended_rollout, "image_refused": forged,
     "bad_enrol_code": by("POST", "/v1/devices/enroll", {"code": "AAAA-AAAA", "serial": "SN-1"}, key=None),
     "unavailable": failing(Unavailable("the database is away", 2)), "overloaded": overrun, "slow_down": hurried,
     "bad_url": by("POST", "/v1/webhook_endpoints", {"url": "http://169.254.169.254/"}), "too_many": endpoints_without_end,

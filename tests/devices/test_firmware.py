@@ -1,6 +1,6 @@
 """A27: an image that is not ours, not for this device, older, cut off or changed is never started; a bad one is left again."""
 
-import base64
+import hashlib
 import json
 
 import pytest
@@ -11,6 +11,7 @@ from daozhang.sandbox.device.box import Box
 
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 IMAGE = bytes(range(256)) * 40
+SHA = hashlib.sha256(IMAGE).hexdigest()
 
 
 def refused(manifest: bytes, image: bytes = IMAGE, running: str = "1.4.0", floor: str = "1.2", device_type: str = "speaker") -> str:
@@ -47,7 +48,9 @@ def test_a_bad_image_is_left_again_and_a_good_one_raises_the_floor() -> None:
     slots.install(told)
     assert slots.boots() == "2.0.0"
     slots.confirms()
-    assert (slots.boots(), slots.floor) == ("2.0.0", "1.9")
+    assert (slots.boots(), slots.floor) == ("2.0.0", "0")  # until the whole roll-out is well, it can go back
+    slots.commits("2.0.0")
+    assert (slots.floor, slots.goes_back("2.0.0"), slots.running) == ("1.9", False, "2.0.0")
     assert refused(made(IMAGE, "speaker", "1.5.0", KEY), running="1.4.0", floor=slots.floor) == "rollback"
 
 
@@ -56,11 +59,14 @@ def test_a_box_says_why_it_does_not_take_an_image() -> None:
     box = Box("dev_1", firmware_key=public)
 
     def update(manifest: bytes, n: int) -> dict[str, object]:
-        args = {"manifest": manifest.decode(), "image": base64.b64encode(IMAGE).decode()}
+        box.images = {SHA: IMAGE}
+        args = {"manifest": manifest.decode(), "sha256": SHA}
         message = {"device": "dev_1", "n": n, "command_id": "cmd_1", "command": "update", "args": args}
         return box.hears("cmd", json.dumps(message).encode(), 1)[0][1]
 
-    assert update(made(IMAGE, "speaker", "1.9.0", OTHER), 1) == {"command_id": "cmd_1", "state": "failed", "why": "signature"}
+    assert update(made(IMAGE, "speaker", "1.9.0", OTHER), 1) == {"command_id": "cmd_1", "state": "failed", "why": "signature", "refused": "signature"}
     assert update(made(IMAGE, "speaker", "1.3.0", KEY), 2)["why"] == "rollback"
-    assert update(made(IMAGE, "speaker", "1.9.0", KEY), 3)["state"] == "done" and box.slots.boots() == "1.9.0"
+    assert update(made(IMAGE, "speaker", "1.9.0", KEY), 3)["state"] == "done" and box.slots.running == "1.9.0" and box.slots.other == "1.4.0"
+    config = made(b"{}", "speaker", "3.0.0", KEY, kind="config")
+    assert update(config, 4)["why"] == "type" and update(made(IMAGE[1:], "speaker", "3.0.0", KEY), 5)["why"] == "size"
     assert Box("dev_1").hears("cmd", json.dumps({"device": "dev_1", "n": 1, "command_id": "c", "command": "update", "args": {}}).encode(), 1)[0][1]["why"] == "signature"

@@ -114,6 +114,18 @@ export const doors = (send) => ({
     getAsyncapiJson: () => send("GET", `/v1/asyncapi.json`, {}),
     /** 播报记录 / what a speaker was told */
     getSpeakersIdAnnouncements: (id, query = {}) => send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }),
+    /** 推送固件或配置(分批) / roll out firmware or configuration, in stages */
+    postRollouts: (body) => send("POST", `/v1/rollouts`, { body }),
+    /** 推送列表 / list roll-outs */
+    getRollouts: () => send("GET", `/v1/rollouts`, {}),
+    /** 一次推送 / one roll-out */
+    getRolloutsId: (id) => send("GET", `/v1/rollouts/${encodeURIComponent(id)}`, {}),
+    /** 暂停推送 / hold a roll-out */
+    postRolloutsIdPause: (id) => send("POST", `/v1/rollouts/${encodeURIComponent(id)}/pause`, {}),
+    /** 继续推送 / let a roll-out go on */
+    postRolloutsIdResume: (id) => send("POST", `/v1/rollouts/${encodeURIComponent(id)}/resume`, {}),
+    /** 中止推送并回退 / end a roll-out and go back */
+    postRolloutsIdAbort: (id) => send("POST", `/v1/rollouts/${encodeURIComponent(id)}/abort`, {}),
     /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
     getReceiptsId: (id, query = {}) => send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }),
     /** 所有原因 / all causes */

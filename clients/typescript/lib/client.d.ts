@@ -154,6 +154,12 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     getSpeakersIdAnnouncements: (id: string, query?: {
         "limit"?: string | number;
     }) => Promise<import("./api.ts").AnnouncementPage>;
+    postRollouts: (body: import("./api.ts").NewRollout) => Promise<import("./api.ts").Rollout>;
+    getRollouts: () => Promise<import("./api.ts").RolloutPage>;
+    getRolloutsId: (id: string) => Promise<import("./api.ts").Rollout>;
+    postRolloutsIdPause: (id: string) => Promise<import("./api.ts").Rollout>;
+    postRolloutsIdResume: (id: string) => Promise<import("./api.ts").Rollout>;
+    postRolloutsIdAbort: (id: string) => Promise<import("./api.ts").Rollout>;
     getReceiptsId: (id: string, query?: {
         "paper"?: string | number;
         "lang"?: string | number;

@@ -77,31 +77,6 @@ export interface Cause {
   ruled_out: Array<string>;
   says: Words;
   class?: Array<string> | null;
-  ranked?: Array<Ranked>;
-  steps?: Array<Reasoning>;
-}
-
-/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
-export interface CauseCard {
-  id: string;
-  object: string;
-  number: string;
-  party: string;
-  separated_by: Words | null;
-  says: Words;
-  meanwhile: Record<string, Words>;
-  next: Record<string, Words>;
-  looks_at: Array<string>;
-  safe_to_retry: RetryRule;
-  examples: Array<Example>;
-  stage: Record<string, unknown>;
-  class?: Array<string>;
-}
-
-export interface CausePage {
-  data: Array<CauseCard>;
-  has_more: boolean;
-  next_cursor: string | null;
 }
 
 /** ``fee_rate`` in parts of 100,000. Secrets are never shown. */
@@ -192,8 +167,6 @@ export interface Device {
   created_at: string | null;
   enrolled_at: string | null;
   enroll?: EnrollCode | null;
-  cause?: Cause | null;
-  next_step?: NextStep | null;
 }
 
 export interface DeviceChange {
@@ -217,6 +190,7 @@ export interface DeviceCredentials {
   mqtt: Record<string, unknown>;
   topics: Record<string, unknown>;
   sign_key: string;
+  firmware_key: string;
   heartbeat_s: number;
   old_secret_until?: string | null;
 }
@@ -297,13 +271,6 @@ export interface Evidence {
 export interface EvidencePage {
   data: Array<Evidence>;
   has_more: boolean;
-}
-
-/** A small world, and whether the cause is named in it. */
-export interface Example {
-  question: string;
-  given: Record<string, unknown>;
-  named: boolean;
 }
 
 export interface FactPage {
@@ -406,7 +373,6 @@ export interface NewEndpoint {
   url: string;
   types?: Array<string>;
   description?: string;
-  asymmetric?: boolean;
 }
 
 export interface NewKey {
@@ -436,6 +402,19 @@ export interface NewRefund {
   amount?: number | null;
   reason?: string;
   wait_s?: number;
+}
+
+/** ``manifest`` is the signed text; ``image`` its bytes in base64, or ``url`` says where a larger one lies (https). */
+export interface NewRollout {
+  manifest: string;
+  image?: string;
+  url?: string;
+  stages?: Array<number>;
+  soak_s?: number;
+  boot_s?: number;
+  bad_percent?: number;
+  worse_percent?: number;
+  least_seen?: number;
 }
 
 export interface NewStore {
@@ -515,7 +494,6 @@ export interface PaymentPage {
   has_more: boolean;
   next_cursor?: string | null;
   asked?: Array<string> | null;
-  cause?: string | null;
 }
 
 export interface Pinged {
@@ -529,7 +507,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
   request_id: string;
   retryable: boolean;
   next_step: {
@@ -548,11 +526,9 @@ export interface Problem {
   versions?: Array<string>;
 }
 
-/** ``more_from``: where to go on when there were too many for one wish. */
 export interface Queued {
   endpoint: string;
   queued: number;
-  more_from: string | null;
 }
 
 /** Times in RFC 3339; ``to`` is excluded, and now when it is not given. */
@@ -560,19 +536,6 @@ export interface Range {
   from: string;
   to?: string | null;
   types?: Array<string>;
-}
-
-/** One possible cause and how probable it is (simulated calibration; field accuracy unmeasured). */
-export interface Ranked {
-  id: string;
-  probability: number;
-}
-
-/** One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``. */
-export interface Reasoning {
-  step: string;
-  says: Words;
-  evidence: Array<string>;
 }
 
 /** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
@@ -600,7 +563,6 @@ export interface Refund {
   fee_returned: number;
   created_at: string | null;
   decided_at: string | null;
-  cause?: string | null;
 }
 
 export interface RefundPage {
@@ -633,15 +595,41 @@ export interface Resent {
   endpoints: Array<string>;
 }
 
-export interface RetryRule {
-  while_unproven: boolean;
-  once_not_paid: boolean;
-}
-
 export interface Revoked {
   id: string;
   object: string;
   revoked: boolean;
+}
+
+/** ``counts``: devices by state: waiting, told, well, bad, missed, leaving, back. ``says``: why it stopped by itself. */
+export interface Rollout {
+  id: string;
+  object: string;
+  merchant: string;
+  type: string;
+  kind: string;
+  version: string;
+  sha256: string;
+  state: "rolling" | "paused" | "turning_back" | "turned_back" | "done" | (string & {});
+  stage: number;
+  stages: Array<number>;
+  percent: number;
+  soak_s: number;
+  devices: number;
+  counts: Record<string, number>;
+  why: string | null;
+  says: Words | null;
+  noted: Array<Record<string, string>>;
+  by: string;
+  created_at: string | null;
+  stage_at: string | null;
+  ended_at: string | null;
+}
+
+export interface RolloutPage {
+  data: Array<Rollout>;
+  has_more: boolean;
+  next_cursor: string | null;
 }
 
 /** Handed on to the sandbox's control door as it is. */
@@ -708,7 +696,6 @@ export interface Version {
 
 export interface WebhookAttempt {
   event: string;
-  type: string | null;
   attempt: number;
   at: string | null;
   status: number | null;
@@ -718,7 +705,7 @@ export interface WebhookAttempt {
   next_attempt: string | null;
 }
 
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. */
 export interface WebhookEndpoint {
   id: string;
   object: string;
@@ -728,11 +715,9 @@ export interface WebhookEndpoint {
   types: Array<string>;
   description: string;
   state: "enabled" | "failing" | "disabled" | (string & {});
-  warning: Words | null;
   failures: number;
   failing_since: string | null;
   next_try: string | null;
-  public_key: string | null;
   created_at: string | null;
   secret?: string | null;
   old_secret_until?: string | null;
@@ -873,9 +858,9 @@ export const doors = (send: Send) => ({
     /** 发一个 test.ping / send a test.ping */
     postWebhookEndpointsIdTest: (id: string): Promise<Pinged> =>
       send("POST", `/v1/webhook_endpoints/${encodeURIComponent(id)}/test`, {  }) as Promise<Pinged>,
-    /** 重发一个事件(到所有要它的地址,或指定的一个) / send one event again, to all endpoints that want it or to one */
-    postEventsIdResend: (id: string, query: { "endpoint"?: string | number } = {}): Promise<Resent> =>
-      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, { query }) as Promise<Resent>,
+    /** 重发一个事件到所有地址 / send one event again to all endpoints */
+    postEventsIdResend: (id: string): Promise<Resent> =>
+      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, {  }) as Promise<Resent>,
     /** 请求日志 / request log */
     getRequestLog: (query: { "cursor"?: string | number; "after"?: string | number; "limit"?: string | number; "status"?: string | number; "path"?: string | number; "since"?: string | number } = {}): Promise<RequestPage> =>
       send("GET", `/v1/request_log`, { query }) as Promise<RequestPage>,
@@ -921,15 +906,27 @@ export const doors = (send: Send) => ({
     /** 播报记录 / what a speaker was told */
     getSpeakersIdAnnouncements: (id: string, query: { "limit"?: string | number } = {}): Promise<AnnouncementPage> =>
       send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }) as Promise<AnnouncementPage>,
+    /** 推送固件或配置(分批) / roll out firmware or configuration, in stages */
+    postRollouts: (body: NewRollout): Promise<Rollout> =>
+      send("POST", `/v1/rollouts`, { body }) as Promise<Rollout>,
+    /** 推送列表 / list roll-outs */
+    getRollouts: (): Promise<RolloutPage> =>
+      send("GET", `/v1/rollouts`, {  }) as Promise<RolloutPage>,
+    /** 一次推送 / one roll-out */
+    getRolloutsId: (id: string): Promise<Rollout> =>
+      send("GET", `/v1/rollouts/${encodeURIComponent(id)}`, {  }) as Promise<Rollout>,
+    /** 暂停推送 / hold a roll-out */
+    postRolloutsIdPause: (id: string): Promise<Rollout> =>
+      send("POST", `/v1/rollouts/${encodeURIComponent(id)}/pause`, {  }) as Promise<Rollout>,
+    /** 继续推送 / let a roll-out go on */
+    postRolloutsIdResume: (id: string): Promise<Rollout> =>
+      send("POST", `/v1/rollouts/${encodeURIComponent(id)}/resume`, {  }) as Promise<Rollout>,
+    /** 中止推送并回退 / end a roll-out and go back */
+    postRolloutsIdAbort: (id: string): Promise<Rollout> =>
+      send("POST", `/v1/rollouts/${encodeURIComponent(id)}/abort`, {  }) as Promise<Rollout>,
     /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
     getReceiptsId: (id: string, query: { "paper"?: string | number; "lang"?: string | number } = {}): Promise<Receipt> =>
       send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }) as Promise<Receipt>,
-    /** 所有原因 / all causes */
-    getCauses: (query: { "party"?: string | number } = {}): Promise<CausePage> =>
-      send("GET", `/v1/causes`, { query }) as Promise<CausePage>,
-    /** 一个原因(编号或名字) / one cause, by its id or number */
-    getCausesId: (id: string): Promise<CauseCard> =>
-      send("GET", `/v1/causes/${encodeURIComponent(id)}`, {  }) as Promise<CauseCard>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,

@@ -1,6 +1,5 @@
 """What is inside a simulated speaker: it checks, remembers, speaks, answers. No sockets, no clock of its own."""
 
-import base64
 import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from daozhang.devices.announcing import verified
 from daozhang.devices.firmware import Refused, Slots, accepted
 
 FAULTS = frozenset({"mute", "drift", "loss", "battery", "old", "sim", "slow", "misbound"})
+DOES_NOT_START, DOES_NOT_SPEAK = b"sim: does not start", b"sim: does not speak"
 _DRIFT_MS = 3 * 3_600_000
 _MOST_SEEN = 200
 
@@ -38,6 +38,9 @@ class Box:
     config_n: int = 0
     battery: int = 90
     firmware_key: str = ""
+    type: str = "speaker"
+    images: dict[str, bytes] = field(default_factory=dict)
+    dumb: bool = False
     slots: Slots = field(default_factory=lambda: Slots("1.4.0"))
     flash: dict[str, int] = field(default_factory=lambda: {"n": 0})
     spoken: list[Spoken] = field(default_factory=list)
@@ -69,7 +72,9 @@ class Box:
         if kind == "announce":
             return [("ack", self._announce(table, now_ms))]
         if kind == "cmd":
-            return [("ack", self._command(table))]
+            answer = self._command(table)
+            moved = table["command"] in ("update", "roll_back")  # it starts again, and says at once what runs now
+            return [("ack", answer), *([("heartbeat", self.heartbeat(now_ms))] if moved else [])]
         self._configure(table)
         return [("heartbeat", self.heartbeat(now_ms))]
 
@@ -82,8 +87,8 @@ class Box:
         answer = {"announce_id": ident, "late": late}
         if ident in self._seen:
             return {**answer, "late": self._seen[ident], "state": "played", "again": True}
-        if self.muted:
-            return {**answer, "state": "failed", "why": "muted"}
+        if self.muted or self.dumb:
+            return {**answer, "state": "failed", "why": "muted" if self.muted else "broken"}
         if not late and self.clock(now_ms) > ms_of_rfc3339(str(table["expires"])) and "drift" not in self.faults:
             return {**answer, "state": "failed", "why": "too_old"}
         self.spoken.append(Spoken(ident, late, str(table["text"]["zh"]), now_ms))
@@ -96,25 +101,50 @@ class Box:
         result: dict[str, Any] = {}
         if table["command"] == "self_test":
             result = {"speaker": "muted" if self.muted else "ok", "volume": self.volume, "battery": self.battery}
-        elif table["command"] == "update":
-            return self._update(table)
+        elif table["command"] in ("update", "roll_back", "commit"):
+            return self._firmware(table)
         elif table["command"] == "upload_log":
             result = {"lines": [f"spoke {one.announce_id} late={one.late}" for one in self.spoken[-5:]]}
         return {"command_id": table["command_id"], "state": "done", "result": result}
+
+    def _firmware(self, table: dict[str, Any]) -> dict[str, Any]:
+        args, answer = table.get("args") or {}, {"command_id": table["command_id"], "state": "done"}
+        version = str(args.get("version", ""))
+        if table["command"] == "commit":
+            self.slots.commits(version)
+        elif table["command"] == "roll_back":
+            if not self.slots.goes_back(version):
+                return {**answer, "state": "failed", "why": "rollback"}
+            self.dumb = False
+        else:
+            answer = self._update(table)
+            if answer["state"] == "done":
+                self._restart(self.images[str(args["sha256"])])
+        return answer
 
     def _update(self, table: dict[str, Any]) -> dict[str, Any]:
         """Take an image that is ours, newer and whole; say why when it is not."""
         args, answer = table.get("args") or {}, {"command_id": table["command_id"]}
         try:
             key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.firmware_key))
-            image = base64.b64decode(str(args.get("image", "")))
+            image = self.images.get(str(args.get("sha256", "")), b"")
             manifest = str(args.get("manifest", "")).encode()
-            self.slots.install(accepted(manifest, image, key, "speaker", self.slots.running, self.slots.floor))
+            self.slots.install(accepted(manifest, image, key, self.type, self.slots.running, self.slots.floor))
         except Refused as why:
-            return {**answer, "state": "failed", "why": why.why}
+            return {**answer, "state": "failed", "why": why.why, "refused": why.why}
         except ValueError:
-            return {**answer, "state": "failed", "why": "signature"}
+            return {**answer, "state": "failed", "why": "signature", "refused": "signature"}
         return {**answer, "state": "done"}
+
+    def _restart(self, image: bytes) -> None:
+        """Boot what was installed. A simulated image says in its own bytes how it behaves: one that does not start is left by
+        the second boot, as the watchdog of a real box does it."""
+        self.slots.boots()
+        if image.startswith(DOES_NOT_START):
+            self.slots.boots()
+        else:
+            self.slots.confirms()
+            self.dumb = image.startswith(DOES_NOT_SPEAK)
 
     def _configure(self, table: dict[str, Any]) -> None:
         desired = table.get("desired") or {}

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import random
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from daozhang.devices.announcing import verified
 from daozhang.ports.clock import RealClock
 from daozhang.sandbox.device.box import FAULTS, Box
 from daozhang.sandbox.device.radio import Malformed, Radio, Refused
 
 _SLOW_S = 4.0
 _LOSS = 0.3
+_MOST_IMAGE = 64 * 1024 * 1024
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.3, 5.0
 Tell = Callable[[dict[str, Any]], None]
 
@@ -27,7 +30,7 @@ class Device:
         self._tell = tell
         self._faults = faults
         self._told = told
-        self.box = Box(told["device"], told.get("sign_key", ""), faults)
+        self.box = Box(told["device"], told.get("sign_key", ""), faults, firmware_key=told.get("firmware_key", ""), type=told.get("type", "speaker"))
         self.radio = Radio(told, self._heard)
         self._dark = asyncio.Event()
         self._spoken = 0
@@ -71,6 +74,8 @@ class Device:
             return False
         if "slow" in self._faults:
             await asyncio.sleep(_SLOW_S)
+        if kind == "cmd":
+            await self._fetch_image(payload)
         for topic, table in self.box.hears(kind, payload, self._clock.now_ms()):
             self.radio.say(topic, table)
         for one in self.box.spoken[self._spoken :]:
@@ -78,6 +83,17 @@ class Device:
                         "text": one.text})  # fmt: skip
         self._spoken = len(self.box.spoken)
         return True
+
+    async def _fetch_image(self, payload: bytes) -> None:
+        """Over HTTPS (HTTP on this machine), and only what a command that we checked names."""
+        table = verified(payload, self.box.sign_key) or {}
+        args = table.get("args") or {}
+        if table.get("command") != "update" or not self._told.get("api"):
+            return
+        where = args.get("url") or f"{self._told['api']}/device_images/{args.get('sha256')}"
+        with contextlib.suppress(OSError):
+            self.box.images = {str(args.get("sha256")): await asyncio.to_thread(_fetch, str(where))}
+            self._tell({"device": self.box.device, "event": "image", "version": args.get("version")})
 
     async def _beat(self) -> None:
         while True:
@@ -90,6 +106,11 @@ class Device:
                 if "battery" in self._faults and self.box.battery == 0:
                     self.radio.cut()
             await asyncio.sleep(4.5 if self._faults else 19.5)
+
+
+def _fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return bytes(reply.read(_MOST_IMAGE))
 
 
 async def simulate(held: list[dict[str, Any]], faults: frozenset[str], power_cut: str, for_s: float, tell: Tell) -> None:

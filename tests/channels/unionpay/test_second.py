@@ -69,7 +69,7 @@ def test_pay_is_only_taken_and_notify_and_query_prove_it(system: System, client:
     seal = notify["signature"]
     assert not client.believes({**notify, "signature": ("B" if seal[0] == "A" else "A") + seal[1:]})
     found = client.query(order, taken["txnTime"])
-    assert (found["respCode"], found["origRespCode"], found["txnAmt"]) == ("00", "00", "1250")
+    assert (found["respCode"], found["origRespCode"], found["settleAmt"]) == ("00", "00", "1250")
 
 
 def test_a_payer_who_types_is_reversed(system: System, client: SecondClient, door: str) -> None:
