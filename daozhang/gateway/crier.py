@@ -24,6 +24,8 @@ log = logging.getLogger("daozhang.crier")
 _LOOK_MS = 200
 _ALL_MS = 1_000  # every bucket, for notifications that were missed
 _OLD_MS = 60_000
+FACTS_LIVE_MS = 90 * 86_400_000  # what happened to a device; announcements and commands are kept
+_MOST_FORGOTTEN = 5_000
 _MANY_LINES = 200
 _LOOKS, _BETWEEN_MS = 6, 8  # a notified line may wait for a transaction that began earlier: look a few times
 _SAID_ALARM, _SAID_PLAYED = 1, 2
@@ -33,6 +35,7 @@ class Books(Fleet, Protocol):
     """The fleet's store, with the errand that only we do."""
 
     async def give_up_on(self, now_ms: int) -> int: ...
+    async def forget_facts(self, before_ms: int, most: int) -> int: ...
 
 
 class Crier:
@@ -97,7 +100,10 @@ class Crier:
                 looks = {bucket: left - 1 for bucket, left in looks.items() if left > 1}
                 if now - old >= _OLD_MS:
                     old = now
-                    await self._fleet.give_up_on(self._house.clock.now_ms())
+                    wall = self._house.clock.now_ms()
+                    await self._fleet.give_up_on(wall)
+                    while await self._fleet.forget_facts(wall - FACTS_LIVE_MS, _MOST_FORGOTTEN) == _MOST_FORGOTTEN:
+                        await asyncio.sleep(0.1)  # others want the database too
             except (Fault, OSError) as why:
                 log.warning("the outbox is read later", extra={"why": repr(why)})
                 await asyncio.sleep(0.3)

@@ -243,6 +243,15 @@ class PgFleet:
         )  # fmt: skip
         return [Fact(**{**row, "detail": msgspec.json.decode(row["detail"])}) for row in rows]
 
+    async def forget_facts(self, before_ms: int, most: int) -> int:
+        """Facts older than this, at most so many at once; how many are gone."""
+        gone = await self._pool.fetchval(
+            "with gone as (delete from device_fact where ctid = any (array(select ctid from device_fact"
+            " where at_ms < $1 limit $2 for update skip locked)) returning 1) select count(*) from gone",
+            before_ms, most,
+        )  # fmt: skip
+        return int(gone or 0)
+
     # -- what they shall do --------------------------------------------------------------------------------------------
 
     async def add_command(self, command: Command) -> None:

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from daozhang.core.directory import Till
 from daozhang.core.faults import Conflict
+from daozhang.core.fleet import Fact
+from daozhang.core.payment import State
 from daozhang.core.rollout import ROLLING_NEXT, TAKING_NEXT, Kpi, Move, Rolling, Rollout, Taking
 from daozhang.devices import rolling
 from daozhang.store import migrate
 from daozhang.store.store import PgStore
 from tests.gateway.fleet_of_boxes import BAD, GOOD, Fleet
+from tests.store.kit import NOW, attempt, new_id, sent, step
 
 
 async def states(fleet: Fleet, rollout: Rollout) -> Counter[str]:
@@ -178,6 +182,38 @@ async def test_a_device_that_comes_back_with_the_old_image_is_bad(store: PgStore
     new.slots.goes_back("2.0.0")  # its watchdog, an hour later
     end = await fleet.live(rollout, 60)
     assert (end.state, end.why) == (Rolling.TURNED_BACK, "bad_devices")
+
+
+async def test_the_kpis_are_counted_by_who_has_it(store: PgStore) -> None:
+    """Payments by the till's side, announcements by the speaker's, since the stage began; what is open counts for nobody."""
+    fleet = await Fleet(store).enrol(2)
+    devices = list(fleet.devices.values())
+    other = new_id("till", fleet.mer.bucket)
+    await store.add_till(Till(other, fleet.mer.bucket, fleet.mer.id, devices[0].store, "2", NOW))
+    await store.change_device(replace((await store.devices(fleet.mer.id))[0], till=other))
+    rollout = replace(await fleet.begin(GOOD, stages=(50, 100)), stage_ms=0)
+    await fleet.live(rollout, 4)
+    have = next(one for one in await store.members(rollout) if one.state is not Taking.WAITING).device
+    new = {one.id: one.till for one in await store.devices(fleet.mer.id)}[have]
+    old = ({devices[0].till, other} - {new}).pop()
+    for till, ends in ((new, (State.PAID, State.NOT_PAID)), (old, (State.PAID, State.PAID, State.PAID))):
+        for end in ends:
+            await store.apply(step(await sent(store, attempt(fleet.mer, till=till)), end))
+        await sent(store, attempt(fleet.mer, till=till))
+    await store.announce(None, NOW + 5_000)
+    assert await store.kpi(rollout) == Kpi(decided=2, paid=1, others_decided=3, others_paid=3)
+    now = NOW + 10_000_000
+    await store.to_note(now, 0, 1_000)
+    counted = await store.kpi(rollout)
+    assert (counted.announced, counted.heard, counted.others_announced > 0, counted.others_heard) == (2, 0, True, 0)
+
+
+async def test_old_facts_of_devices_are_forgotten(store: PgStore) -> None:
+    fleet = await Fleet(store).enrol(1)
+    (device,) = await store.devices(fleet.mer.id)
+    await store.facts([Fact(device.id, device.bucket, device.merchant, at, "evidence") for at in (1, 2, 3, NOW)])
+    assert await store.forget_facts(1_000, 2) == 2 and await store.forget_facts(1_000, 2) == 1
+    assert min(fact.at_ms for fact in await store.facts_of(device)) == NOW
 
 
 @pytest.mark.parametrize(("kpi", "why"), [
