@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daozhang.devices import announcing, health, shelf, topics
+from daozhang.devices.rolling import ORDERS
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "integer"}
@@ -28,10 +29,10 @@ def _messages() -> dict[str, dict[str, Any]]:
         "announce": {"description": _SIGNED, "payload": _object(
             ("announce_id", "device", "n", "kind", "late", "amount", "at", "expires", "text", "clips", "sig"),
             announce_id=_TEXT, kind=kinds, late=_FLAG, amount=_NUMBER, wallet=_TEXT, payment_tail=_TEXT, at=_TIME, until=_TIME,
-            count=_NUMBER, expires=_TIME, text=words, clips={"type": "array", "items": _TEXT}, **stamp)},
+            count=_NUMBER, expires=_TIME, volume=_NUMBER, text=words, clips={"type": "array", "items": _TEXT}, **stamp)},
         "cmd": {"description": _SIGNED, "payload": _object(
             ("command_id", "device", "n", "command", "args", "sig"), command_id=_TEXT, args={"type": "object"}, expires=_TIME,
-            command={"enum": sorted({name for kind in shelf.look().values() for name in kind.commands})}, **stamp)},
+            command={"enum": sorted({name for kind in shelf.look().values() for name in kind.commands} | set(ORDERS))}, **stamp)},
         "config": {"description": _SIGNED, "payload": _object(
             ("config_n", "device", "n", "desired", "sig"), config_n=_NUMBER, desired={"type": "object"}, **stamp)},
         "heartbeat": {"description": "每20秒 / every 20 s", "payload": {"type": "object", "properties": reported}},
@@ -39,7 +40,8 @@ def _messages() -> dict[str, dict[str, Any]]:
         "ack": {"description": "播报或命令的结果 / the outcome of an announcement or a command", "payload": {"oneOf": [
             _object(("announce_id", "state"), announce_id=_TEXT, state={"enum": ["played", "failed"]}, late=_FLAG,
                     why={"type": "string", "examples": ["muted", "too_old"]}),
-            _object(("command_id", "state"), command_id=_TEXT, state={"enum": ["done", "failed"]}, result={"type": "object"}, why=_TEXT),
+            _object(("command_id", "state"), command_id=_TEXT, state={"enum": ["done", "failed"]}, result={"type": "object"}, why=_TEXT,
+                    refused={"type": "string", "examples": ["signature", "rollback"]}),
         ]}},
     }  # fmt: skip
 

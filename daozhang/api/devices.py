@@ -17,7 +17,7 @@ from daozhang.api.shapes import Ident, Text
 from daozhang.core.faults import Conflict
 from daozhang.core.fleet import Announcement, Command, Device, DeviceState, Standing
 from daozhang.core.texts import rfc3339
-from daozhang.devices import enrolment, health, shelf, topics
+from daozhang.devices import announcing, enrolment, health, shelf, topics
 from daozhang.devices.announcing import silence
 from daozhang.flow.house import House
 from daozhang.flow.lookout import name_device
@@ -227,6 +227,8 @@ class DeviceDoors:
             merged = {**device.desired, **wanted.desired}
             if len(merged) > _MOST_DESIRED or any(isinstance(value, str) and len(value) > 200 for value in merged.values()):
                 raise Problem("bad_field", f"desired: at most {_MOST_DESIRED} short members")
+            if merged.get("quiet") and not announcing.quiet_hours(merged):
+                raise Problem("bad_field", 'desired.quiet: such as "22:00-07:00"', errors=[{"pointer": "/desired/quiet", "detail": "HH:MM-HH:MM"}])
             device = replace(device, desired=merged, desired_n=device.desired_n + 1)
         await self._fleet.change_device(device)
         return answer(await self._picture(device))

@@ -9,6 +9,7 @@ flood of old news while a fresh payment waits.
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +87,34 @@ def clock_words(at_ms: int) -> tuple[int, int]:
     return minutes // 60, minutes % 60
 
 
+_QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+QUIET_VOLUME = 20
+
+
+def quiet_hours(config: dict[str, Any]) -> tuple[int, int] | None:
+    """Minutes of the day from and until; None when none are set, or not such as "22:00-07:00"."""
+    found = _QUIET.fullmatch(str(config.get("quiet", "")))
+    return (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else None
+
+
+def volume_now(config: dict[str, Any], now_ms: int) -> int | None:
+    """How loud to say it now: softly in the quiet hours (``quiet``: "22:00-07:00" on the shop's wall, ``quiet_volume``), None
+    for as always. With 0 the speaker is mute by the shop's own wish; it says so, and the shop reads instead."""
+    hours = quiet_hours(config)
+    if hours is None:
+        return None
+    (begin, end), (hour, minute) = hours, clock_words(now_ms)
+    now = hour * 60 + minute
+    quiet = begin <= now < end if begin <= end else now >= begin or now < end
+    wanted = config.get("quiet_volume", QUIET_VOLUME)
+    return max(0, min(100, wanted if isinstance(wanted, int) else QUIET_VOLUME)) if quiet else None
+
+
+def _loudness(config: dict[str, Any], now_ms: int) -> dict[str, int]:
+    volume = volume_now(config, now_ms)
+    return {} if volume is None else {"volume": volume}
+
+
 def text_of(kind: str, amount_fen: int, channel: str, at_ms: int, late: bool, only_amount: bool = False) -> dict[str, str]:
     """One sentence in both languages, as the display shows it. ``at_ms`` is said when it is late."""
     hour, minute = clock_words(at_ms)
@@ -137,6 +166,7 @@ def message(one: Announcement, device: str, n: int, now_ms: int, late: bool, con
         "at": rfc3339(one.at_ms),
         "sent_at": rfc3339(now_ms),
         "expires": rfc3339(now_ms + FRESH_MS if late else one.at_ms + FRESH_MS),
+        **_loudness(config, now_ms),
         "text": text_of(one.kind, one.amount_fen, one.channel, one.at_ms, late, brief),
         "clips": words_of(one.kind, one.amount_fen, one.channel, one.at_ms, late, lang, brief),
     }
@@ -165,6 +195,7 @@ def summary(summed: Sequence[Announcement], device: str, n: int, now_ms: int, co
         "until": rfc3339(last),
         "sent_at": rfc3339(now_ms),
         "expires": rfc3339(now_ms + FRESH_MS),
+        **_loudness(config, now_ms),
         "text": {"zh": zh, "en": en},
         "clips": ["late", "received", *say(len(paid)), "payments", "in_all", *numbers.amount(total, lang)],
         "items": [[rfc3339(one.at_ms), one.kind, one.amount_fen] for one in summed[-20:]],

@@ -11,6 +11,7 @@ from math import ceil
 
 from daozhang.core.rollout import COMMAND_LIVES_MS, Kpi, Member, Move, Rolling, Rollout, Taking
 
+ORDERS = ("update", "roll_back", "commit")  # what a roll-out commands; no person can
 LOST_AFTER_MS = 90_000  # four heartbeats, and one more
 _REACHED = frozenset({Taking.WELL, Taking.BAD})
 _MOST_AT_ONCE = 200  # commands of one look, so that a stage of thousands is no storm

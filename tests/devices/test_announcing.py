@@ -7,6 +7,7 @@ import pytest
 from daozhang.core.fleet import TOLD_NEXT, Announcement, Device, DeviceState, Standing, Told
 from daozhang.devices import announcing, enrolment, health, numbers, shelf
 from daozhang.devices.announcing import FRESH_MS, SILENT_AFTER_MS
+from daozhang.sandbox.device.box import Box
 
 NOW = 1_790_000_000_000
 LONG_AGO = NOW - 3_600_000
@@ -63,6 +64,26 @@ def test_a_late_one_says_so_and_when_on_the_shops_wall() -> None:
 
 def test_only_the_amount_where_the_shop_wants_that() -> None:
     assert announcing.message(ONE, "dev_1", 1, NOW, False, {"only_amount": True})["text"]["zh"] == "12.50元"
+
+
+@pytest.mark.parametrize(("quiet", "hour", "volume"), [
+    ("22:00-07:00", 22, 20), ("22:00-07:00", 6, 20), ("22:00-07:00", 7, None), ("22:00-07:00", 21, None), ("12:00-14:00", 13, 20),
+    ("12:00-14:00", 14, None), ("", 23, None), ("25:00-07:00", 23, None), ("08:00-08:00", 8, None),
+])  # fmt: skip
+def test_quiet_hours_are_soft_and_by_the_shops_wall(quiet: str, hour: int, volume: int | None) -> None:
+    midnight = 1_795_392_000_000 - 8 * 3_600_000  # 2026-11-23 00:00 +08:00
+    now = midnight + hour * 3_600_000
+    told = announcing.message(replace(ONE, at_ms=now), "dev_1", 1, now, False, {"quiet": quiet, "lang": "zh"})
+    assert told.get("volume") == volume
+    summed = announcing.summary([replace(ONE, at_ms=now)], "dev_1", 1, now, {"quiet": quiet, "quiet_volume": 0})
+    assert summed.get("volume") == (None if volume is None else 0)
+
+
+def test_a_speaker_that_the_shop_wants_silent_says_that_it_was() -> None:
+    """Nobody heard it: the shop reads it, and no payment is left without information."""
+    table = announcing.message(ONE, "dev_1", 1, NOW, False, {"quiet": "00:00-23:59", "quiet_volume": 0})
+    (kind, answer), *_ = Box("dev_1", "k").hears("announce", announcing.signed(table, "k"), NOW)
+    assert (kind, answer["state"], answer["why"]) == ("ack", "failed", "muted")
 
 
 @pytest.mark.parametrize(("fen", "zh", "en"), [

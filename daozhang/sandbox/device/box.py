@@ -87,6 +87,8 @@ class Box:
         answer = {"announce_id": ident, "late": late}
         if ident in self._seen:
             return {**answer, "late": self._seen[ident], "state": "played", "again": True}
+        if table.get("volume") == 0:
+            return {**answer, "state": "failed", "why": "muted"}
         if self.muted or self.dumb:
             return {**answer, "state": "failed", "why": "muted" if self.muted else "broken"}
         if not late and self.clock(now_ms) > ms_of_rfc3339(str(table["expires"])) and "drift" not in self.faults:
