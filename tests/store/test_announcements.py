@@ -69,6 +69,19 @@ async def test_one_paid_payment_makes_one_sentence_for_each_speaker_of_its_till(
     assert all((row.amount_fen, row.state, row.sends) == (1250, Told.QUEUED, 0) for row in rows)
 
 
+async def test_a_speaker_for_the_whole_shop_hears_every_till_of_it_once_and_no_other_shop(store: PgStore) -> None:
+    mer, shop, till = await place(store)
+    other_till, other_shop, far = new_id("till", mer.bucket), new_id("sto", mer.bucket), new_id("till", mer.bucket)
+    await store.add_till(Till(other_till, mer.bucket, mer.id, shop, "2", NOW))
+    await store.add_shop(Shop(other_shop, mer.bucket, mer.id, "店2", NOW))
+    await store.add_till(Till(far, mer.bucket, mer.id, other_shop, "1", NOW))
+    hall, own = await speaker(store, mer, shop, till, desired={"whole_store": True}), await speaker(store, mer, shop, till)
+    payments = [await paid(store, mer, one) for one in (till, other_till, far)]
+    await store.announce([mer.bucket], kit.tick())
+    heard = {device.id: {row.payment for row in await store.announcements_to(device)} for device in (hall, own)}
+    assert heard == {hall.id: set(payments[:2]), own.id: {payments[0]}}
+
+
 async def test_nothing_is_said_of_what_is_not_proven(store: PgStore) -> None:
     mer, shop, till = await place(store)
     device = await speaker(store, mer, shop, till)

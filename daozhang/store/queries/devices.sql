@@ -66,6 +66,11 @@ begin
                 select v.id from device v
                 where v.bucket = b and v.till = l.data ->> 'till' and v.merchant = l.merchant
                     and v.speaks and v.standing = 'active' and v.enrolled_ms <= l.at_ms
+                union
+                select v.id from till t
+                join device v on v.bucket = b and v.shop = t.shop and v.merchant = l.merchant
+                where t.bucket = b and t.id = l.data ->> 'till' and v.desired -> 'whole_store' = 'true'::jsonb
+                    and v.speaks and v.standing = 'active' and v.enrolled_ms <= l.at_ms
                 offset 0
             ) d
             left join lateral (
