@@ -290,12 +290,17 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         case Proves.WAITING:
             state = State.WAITING_PAYER if p.state is State.UNKNOWN else p.state
             return _window(p.to(state, seen=True, absent=0), m, now)
-        case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT) and not p.capture_seen:
+        case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT) and _may_be_gone(p, m):
             return _decided(p, State.CLOSED, m, now)
         case Proves.ABSENT:
             return _window(changed(p, absent=p.absent + 1), m, now)
         case _:
             return _window(p, m, now)
+
+
+def _may_be_gone(p: Payment, m: Manners) -> bool:
+    """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order."""
+    return not p.capture_seen and (m.undo_tells or not p.seen)
 
 
 def _window(p: Payment, m: Manners, now: int) -> Payment:

@@ -1,6 +1,7 @@
 """One seed, one town: shops with payers, cashiers, two processes that die, weather; first safety, then healing and liveness."""
 
 import asyncio
+import logging
 import re
 from collections import Counter
 from contextvars import copy_context
@@ -331,6 +332,7 @@ class Town:
             process = await self._process()
             house = process.house
             if hands == "again":
+                await asyncio.sleep(self.dice.choice((0, 60, 120)))
                 second = self._order_for(at, amount, twin.code("pays", self.clock.now_ms())["code"], n=2)
                 await self._try(second)
             elif hands == "reverse":
@@ -391,8 +393,11 @@ def play(seed: int, options: Options) -> Town:
     loop.set_task_factory(_factory)
     asyncio.set_event_loop(loop)
     town = Town(seed, options, loop)
+    log = logging.getLogger("daozhang")
+    was, log.level = log.level, logging.CRITICAL  # what the weather does is not news
     try:
         run(town.play(), loop)
     finally:
+        log.level = was
         asyncio.set_event_loop(None)
     return town

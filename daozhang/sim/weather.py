@@ -106,7 +106,7 @@ class StormNet:
         w.crash_point()
         return self._back(said, fate, began)
 
-    def _late(self, fate: str) -> float:
+    def _late(self, fate: str) -> Any:
         dice = self._weather.dice
         return float(dice.uniform(0.5, 4.0) if fate == "slow" else dice.uniform(0.005, 0.06))
 

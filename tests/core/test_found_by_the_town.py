@@ -28,11 +28,14 @@ def test_a_shop_that_gives_up_while_the_pay_request_is_out_is_not_forgotten() ->
     assert 0 < due_ms(heard, m, NOW + 5_000) <= NOW + 5_000
 
 
-def test_not_found_is_no_end_once_a_charge_was_seen() -> None:
-    """P2: an accepted undo, then a query that shows the charge; a later "no such order" is a stale word, not a proof."""
+def test_not_found_is_no_end_of_an_order_that_the_channel_has_shown() -> None:
+    """P2: an accepted undo, then "no such order" for one that the channel itself has shown us: it contradicts itself."""
     m = manners()
     p = replace(new_payment(), state=State.REVERSING, seen=True, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID,
                 first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 50_000, queries=5, last_query_ms=NOW + 60_000)  # fmt: skip
     shown = learn(p, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 60_000)
     assert not shown.proven and shown.capture_seen
     assert not learn(shown, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 66_000).proven
+    waiting = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 60_000)
+    assert not waiting.proven
+    assert learn(waiting, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 66_000).state is State.CLOSED

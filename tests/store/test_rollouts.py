@@ -30,7 +30,7 @@ async def told(fleet: Fleet, rollout: Rollout) -> int:
 
 
 def test_the_states_of_the_schema_are_those_of_the_code() -> None:
-    text = (Path(migrate.HERE) / "schema" / "006_rollouts.sql").read_text()
+    text = (Path(migrate.HERE) / "schema" / "007_rollouts.sql").read_text()
     for name, table in (("rollout_step_allowed", ROLLING_NEXT), ("rollout_device_step_allowed", TAKING_NEXT)):
         part = text.partition(f"function {name}()")[2].partition("]))")[0]
         said = set(re.findall(r"'(\w+)>(\w+)'", part))

@@ -48,6 +48,7 @@ CARRIERS = {
     "cli/pay.py": "a person is waiting",
     "cli/webhook.py": "a person is waiting",
     "cli/plays.py": "plays of the sandbox, for a person who waits",
+    "cli/sim.py": "a person is waiting; the commit is part of a failure's line",
     "sandbox/device/fleet.py": "devices of the yard: loss and pauses",
     "sandbox/device/radio.py": "a simulated device's own connection",
     "sandbox/keys.py": "keys of the yard",
