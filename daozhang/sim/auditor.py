@@ -53,7 +53,8 @@ class Auditor:
             self.ledger[stored.id, one.credit] -= one.amount_fen
         for event in change.events:
             self._heard(event, stored)
-        if change.key is not None and change.refund is None and self.keys.setdefault(change.key.key, stored.id) != stored.id:
+        fresh = change.key is not None and change.refund is None
+        if fresh and self.keys.setdefault(change.key.key, stored.id) != stored.id:
             raise Violation(f"I7 {change.key.key}: one key made two payments")
         if state != before:
             self._against_books(stored, state, now)

@@ -254,7 +254,8 @@ class Town:
                     asyncio.ensure_future(self._deliver(name, twin, push))
             due = [at for twin in self.twins.values() if (at := twin.next_due_ms()) is not None]
             now = self.clock.now_ms()
-            await self.clock.sleep_until(max(now + 100, min(*due, now + 2_000) if due else now + 2_000))
+            horizon = now + (2_000 if self.weather.storm else 20_000)
+            await self.clock.sleep_until(max(now + 100, min([*due, horizon])))
 
     async def _deliver(self, name: str, twin: Twin, push: Push) -> None:
         await asyncio.sleep(self.dice.uniform(0.01, 0.3))
