@@ -56,6 +56,8 @@ class Auditor:
         fresh = change.key is not None and change.refund is None
         if fresh and self.keys.setdefault(change.key.key, stored.id) != stored.id:
             raise Violation(f"I7 {change.key.key}: one key made two payments")
+        if state == "paid" and before in _FREE and "payment.late_success" not in self.told[stored.id]:
+            raise Violation(f"I5 {stored.id}: told as {before} and then paid, and nobody heard that it was late")
         if state != before:
             self._against_books(stored, state, now)
 
@@ -76,7 +78,9 @@ class Auditor:
             raise Violation(f"I4 {p.id}: {state}, and the channel captured {captured} of {p.amount_fen}")
         if state in ("paid", "surplus") and kept != p.amount_fen:
             raise Violation(f"I4 {p.id}: {state}, and the channel keeps {kept}")
-        if state in _FREE and kept and now - order.paid_ms > _JUST_NOW_MS:
+        # Alipay's word "closed, nothing was charged" is a proof; a charge that crosses it comes as a late success.
+        crossed = bool(order) and p.channel == "alipay" and 0 < order.closed_ms <= order.paid_ms
+        if state in _FREE and kept and not crossed and now - order.paid_ms > _JUST_NOW_MS:
             raise Violation(f"I2 {p.id}: told as {state} while the channel has kept {kept} for {now - order.paid_ms} ms")
         if state == "reversed" and not captured:
             raise Violation(f"I4 {p.id}: reversed, and nothing was ever captured")

@@ -9,7 +9,6 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("an answer that proves nothing closes", R, "        case _:\n            return _window(p, m, now)\n\n\ndef _may", "        case _:\n            return _decided(p, State.CLOSED, m, now)\n\n\ndef _may"),
     ("waiting counts as paid", R, "            return p.to(State.WAITING_PAYER, send_out=False, seen=True)", "            return captured(p, Finding(amount_fen=p.amount_fen), m, now)"),
     ("the window's end closes without undoing", R, "        return p.to(State.REVERSING)\n    return p", "        return _decided(p, State.CLOSED, m, now)\n    return p"),
-    ("an accepted undo is the end", R, "            return changed(p, undo_out=False, undone=Undone.UNPAID)\n        case Proves.UNDONE_PAID", "            return _decided(changed(p, undone=Undone.UNPAID), State.CLOSED, m, 1)\n        case Proves.UNDONE_PAID"),
     ("a closed order is taken for paid", R, "            return _decided(p, State.REVERSED if p.undone is Undone.PAID else State.CLOSED, m, now, seen=True)", "            return captured(p, Finding(amount_fen=p.amount_fen), m, now)"),
     ("a returned charge is paid", R, "            return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)", "            return captured(p, Finding(amount_fen=p.amount_fen), m, now)"),
     ("an undone order is always called returned", R, "            return _decided(p, State.REVERSED if charged else State.CLOSED, m, now, seen=True)", "            return _decided(p, State.REVERSED, m, now, seen=True)"),
