@@ -48,7 +48,7 @@ KINDS = [
     ("pays", "unknown_code", "pay", State.PAID),
     ("pays", "typing_forever", "pay", State.CLOSED),
     ("hesitates", "unknown_code", "query", None),
-    ("hesitates", "not_found", "query", State.CLOSED),
+    ("hesitates", "not_found", "query", None),
     ("hesitates", "undo_refused", "reverse", None),
     ("hesitates", "undo_lost", "reverse", None),
     ("hesitates", "undo_retry", "reverse", None),
