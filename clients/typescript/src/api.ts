@@ -77,6 +77,31 @@ export interface Cause {
   ruled_out: Array<string>;
   says: Words;
   class?: Array<string> | null;
+  ranked?: Array<Ranked>;
+  steps?: Array<Reasoning>;
+}
+
+/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
+export interface CauseCard {
+  id: string;
+  object: string;
+  number: string;
+  party: string;
+  separated_by: Words | null;
+  says: Words;
+  meanwhile: Record<string, Words>;
+  next: Record<string, Words>;
+  looks_at: Array<string>;
+  safe_to_retry: RetryRule;
+  examples: Array<Example>;
+  stage: Record<string, unknown>;
+  class?: Array<string>;
+}
+
+export interface CausePage {
+  data: Array<CauseCard>;
+  has_more: boolean;
+  next_cursor: string | null;
 }
 
 /** ``fee_rate`` in parts of 100,000. Secrets are never shown. */
@@ -167,6 +192,8 @@ export interface Device {
   created_at: string | null;
   enrolled_at: string | null;
   enroll?: EnrollCode | null;
+  cause?: Cause | null;
+  next_step?: NextStep | null;
 }
 
 export interface DeviceChange {
@@ -273,6 +300,13 @@ export interface EvidencePage {
   has_more: boolean;
 }
 
+/** A small world, and whether the cause is named in it. */
+export interface Example {
+  question: string;
+  given: Record<string, unknown>;
+  named: boolean;
+}
+
 export interface FactPage {
   data: Array<DeviceFact>;
   has_more: boolean;
@@ -373,6 +407,7 @@ export interface NewEndpoint {
   url: string;
   types?: Array<string>;
   description?: string;
+  asymmetric?: boolean;
 }
 
 export interface NewKey {
@@ -494,6 +529,7 @@ export interface PaymentPage {
   has_more: boolean;
   next_cursor?: string | null;
   asked?: Array<string> | null;
+  cause?: string | null;
 }
 
 export interface Pinged {
@@ -507,7 +543,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
   request_id: string;
   retryable: boolean;
   next_step: {
@@ -526,9 +562,11 @@ export interface Problem {
   versions?: Array<string>;
 }
 
+/** ``more_from``: where to go on when there were too many for one wish. */
 export interface Queued {
   endpoint: string;
   queued: number;
+  more_from: string | null;
 }
 
 /** Times in RFC 3339; ``to`` is excluded, and now when it is not given. */
@@ -536,6 +574,19 @@ export interface Range {
   from: string;
   to?: string | null;
   types?: Array<string>;
+}
+
+/** One possible cause and how probable it is (simulated calibration; field accuracy unmeasured). */
+export interface Ranked {
+  id: string;
+  probability: number;
+}
+
+/** One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``. */
+export interface Reasoning {
+  step: string;
+  says: Words;
+  evidence: Array<string>;
 }
 
 /** ``slip``: a proof slip for what is not proven yet. ``text``: the rows as a printer would print them. */
@@ -563,6 +614,7 @@ export interface Refund {
   fee_returned: number;
   created_at: string | null;
   decided_at: string | null;
+  cause?: string | null;
 }
 
 export interface RefundPage {
@@ -593,6 +645,11 @@ export interface RequestPage {
 export interface Resent {
   event: string;
   endpoints: Array<string>;
+}
+
+export interface RetryRule {
+  while_unproven: boolean;
+  once_not_paid: boolean;
 }
 
 export interface Revoked {
@@ -696,6 +753,7 @@ export interface Version {
 
 export interface WebhookAttempt {
   event: string;
+  type: string | null;
   attempt: number;
   at: string | null;
   status: number | null;
@@ -705,7 +763,7 @@ export interface WebhookAttempt {
   next_attempt: string | null;
 }
 
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
 export interface WebhookEndpoint {
   id: string;
   object: string;
@@ -715,9 +773,11 @@ export interface WebhookEndpoint {
   types: Array<string>;
   description: string;
   state: "enabled" | "failing" | "disabled" | (string & {});
+  warning: Words | null;
   failures: number;
   failing_since: string | null;
   next_try: string | null;
+  public_key: string | null;
   created_at: string | null;
   secret?: string | null;
   old_secret_until?: string | null;
@@ -858,9 +918,9 @@ export const doors = (send: Send) => ({
     /** 发一个 test.ping / send a test.ping */
     postWebhookEndpointsIdTest: (id: string): Promise<Pinged> =>
       send("POST", `/v1/webhook_endpoints/${encodeURIComponent(id)}/test`, {  }) as Promise<Pinged>,
-    /** 重发一个事件到所有地址 / send one event again to all endpoints */
-    postEventsIdResend: (id: string): Promise<Resent> =>
-      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, {  }) as Promise<Resent>,
+    /** 重发一个事件(到所有要它的地址,或指定的一个) / send one event again, to all endpoints that want it or to one */
+    postEventsIdResend: (id: string, query: { "endpoint"?: string | number } = {}): Promise<Resent> =>
+      send("POST", `/v1/events/${encodeURIComponent(id)}/resend`, { query }) as Promise<Resent>,
     /** 请求日志 / request log */
     getRequestLog: (query: { "cursor"?: string | number; "after"?: string | number; "limit"?: string | number; "status"?: string | number; "path"?: string | number; "since"?: string | number } = {}): Promise<RequestPage> =>
       send("GET", `/v1/request_log`, { query }) as Promise<RequestPage>,
@@ -927,6 +987,12 @@ export const doors = (send: Send) => ({
     /** 小票:编号后加 .txt .escpos .pdf / a receipt: the id with .txt, .escpos or .pdf */
     getReceiptsId: (id: string, query: { "paper"?: string | number; "lang"?: string | number } = {}): Promise<Receipt> =>
       send("GET", `/v1/receipts/${encodeURIComponent(id)}`, { query }) as Promise<Receipt>,
+    /** 所有原因 / all causes */
+    getCauses: (query: { "party"?: string | number } = {}): Promise<CausePage> =>
+      send("GET", `/v1/causes`, { query }) as Promise<CausePage>,
+    /** 一个原因(编号或名字) / one cause, by its id or number */
+    getCausesId: (id: string): Promise<CauseCard> =>
+      send("GET", `/v1/causes/${encodeURIComponent(id)}`, {  }) as Promise<CauseCard>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,
