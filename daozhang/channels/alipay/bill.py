@@ -36,7 +36,7 @@ def read_zip(file: BinaryIO) -> Iterator[BillLine | Poison]:
                 raise BadBill(f"{len(details)} detail files in the packed file, not one")
             with packed.open(details[0]) as inside:
                 yield from read(iter(lambda: inside.read(_PIECE), b""))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # a method it does not know is a RuntimeError too
         raise BadBill("the packed file is broken or locked") from None
 
 
