@@ -34,6 +34,8 @@ def read_zip(file: BinaryIO) -> Iterator[BillLine | Poison]:
             details = [info for info in packed.infolist() if "明细" in _name(info) and "汇总" not in _name(info)]
             if len(details) != 1:
                 raise BadBill(f"{len(details)} detail files in the packed file, not one")
+            if details[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise BadBill("packed in a way that this channel does not use")
             with packed.open(details[0]) as inside:
                 yield from read(iter(lambda: inside.read(_PIECE), b""))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # a method it does not know is a RuntimeError too

@@ -47,6 +47,14 @@ def test_a_packed_bill_with_chinese_names() -> None:
     assert list(read_zip(packed)) == LINES
 
 
+def test_another_packing_is_refused() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("2088_20250101_业务明细.csv", GOOD)
+    with pytest.raises(BadBill, match="packed in a way"):
+        list(read_zip(packed))
+
+
 def test_ten_thousand_lines() -> None:
     rows = [PAID.format("茶").replace("A1", f"A{n}") for n in range(10_000)]
     found = list(read([bill(rows, 10_000, "125000.00", 0, "0.00")]))
