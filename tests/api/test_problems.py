@@ -150,6 +150,14 @@ def ended_rollout(system: System, language: str) -> Told:
     return send(system, language, "POST", f"/v1/rollouts/{system.call('GET', '/v1/rollouts')[1]['data'][0]['id']}/pause")
 
 
+def disabled_endpoint(system: System, language: str) -> Told:
+    made = system.call("POST", "/v1/webhook_endpoints", {"url": "http://127.0.0.1:9/off"})[1]["id"]
+    system.call("PATCH", f"/v1/webhook_endpoints/{made}", {"enabled": False})
+    told = send(system, language, "POST", f"/v1/webhook_endpoints/{made}/test")
+    system.call("DELETE", f"/v1/webhook_endpoints/{made}")
+    return told
+
+
 def not_enrolled(system: System, language: str) -> Told:
     return send(system, language, "POST", f"/v1/devices/{device(system)[0]}/rotate")
 
@@ -208,6 +216,7 @@ PROVOKED: dict[str, Provoke] = {
     "paid_already": after_paid("/v1/payments/{id}/close"), "moved": failing(Conflict("somebody was faster")),
     "too_many_codes": failing(TooManyWrongCodes(60)), "serial_taken": same_serial, "device_not_active": not_enrolled,
     "rollout_under_way": two_rollouts, "rollout_ended": ended_rollout, "image_refused": forged,
+    "endpoint_disabled": disabled_endpoint,
     "bad_enrol_code": by("POST", "/v1/devices/enroll", {"code": "AAAA-AAAA", "serial": "SN-1"}, key=None),
     "unavailable": failing(Unavailable("the database is away", 2)), "overloaded": overrun, "slow_down": hurried,
     "bad_url": by("POST", "/v1/webhook_endpoints", {"url": "http://169.254.169.254/"}), "too_many": endpoints_without_end,
