@@ -43,7 +43,9 @@ def test_requests_made_from_the_document_find_no_lie(own_system: System, tmp_pat
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     generated = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert generated and int(generated[1]) >= 1000 and generated[1] == generated[2], done.stdout[-1500:]
-    assert "Authentication failed" not in done.stdout, done.stdout[-3000:]
+    warned = re.search(r"Authentication failed: .*?(?=\n\n💡)", done.stdout, re.DOTALL)
+    shut = re.findall(r"^\s+- (.+)$", warned[0], re.MULTILINE) if warned else []
+    assert set(shut) <= {"POST /v1/devices/enroll"}, shut  # its credential is the code in the body, which nobody can guess
     assert own_system.pay()["verdict"] == "paid"
 
 
