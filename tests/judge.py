@@ -71,6 +71,9 @@ def judge(payments: list[dict], books: dict, acknowledged: set[str], settled: bo
     return wrong
 
 
+COUNTED_GAPS_MS = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+
+
 def manners(books: dict, gap_ms: int, most: int) -> list[str]:
     """From the channel's log: the least gap between two queries of one order, and the budget of each order."""
     wrong, times = [], defaultdict(list)
@@ -88,13 +91,38 @@ def manners(books: dict, gap_ms: int, most: int) -> list[str]:
     return wrong
 
 
+def counted_manners(books: dict) -> list[str]:
+    """UnionPay: six queries of an order at most before it is reversed, each after a longer gap (1 to 32 s)."""
+    wrong, times, reversed_ = [], defaultdict(list), set()
+    for request in books["requests"]:
+        number = request["out_trade_no"]
+        if request["method"] == "trade.reverse":
+            reversed_.add(number)
+        elif request["method"] in ("trade.pay", "trade.query") and number not in reversed_:
+            times[number].append(request["at_ms"])
+    for number, at in times.items():
+        if len(at) > 1 + len(COUNTED_GAPS_MS):
+            wrong.append(f"{number}: {len(at) - 1} queries before a reversal")
+        for (earlier, later), least in zip(itertools.pairwise(at), COUNTED_GAPS_MS, strict=False):
+            if later - earlier < least:
+                wrong.append(f"{number}: a query {later - earlier} ms after the last, at least {least}")
+    return wrong
+
+
+def all_manners(books: dict) -> list[str]:
+    """Each channel by its own rules; a row without a channel is Alipay's."""
+    counted = {"requests": [row for row in books["requests"] if row.get("channel") == "unionpay"]}
+    others = {"requests": [row for row in books["requests"] if row.get("channel") != "unionpay"]}
+    return manners(others, 3000, 30) + manners(counted, 1000, 30) + counted_manners(counted)
+
+
 def main() -> int:
     api, key, books_file = sys.argv[1:4]
     with open(books_file, encoding="utf-8") as file:
         books = json.load(file)
     acknowledged = set(books.pop("acknowledged", []))
     payments = all_payments(api, key)
-    wrong = judge(payments, books, acknowledged, "--settled" in sys.argv) + manners(books, 3000, 30)
+    wrong = judge(payments, books, acknowledged, "--settled" in sys.argv) + all_manners(books)
     for line in wrong:
         print(line)
     print(f"judged {len(payments)} payments against {len(books['orders'])} orders: {len(wrong)} contradictions")

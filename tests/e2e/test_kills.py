@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,8 +82,10 @@ def until_settled(system: System, acknowledged: set[str], within_s: float = 200)
         if not left:
             break
         time.sleep(1)
-    every = [system.books(wallet) for wallet in WALLETS]
-    books = {part: [row for one in every for row in one[part]] for part in ("orders", "requests")}
+    every = {wallet: system.books(wallet) for wallet in WALLETS}
+    books: dict[str, Any] = {
+        part: [{**row, "channel": wallet} for wallet, one in every.items() for row in one[part]] for part in ("orders", "requests")
+    }
     books["acknowledged"] = sorted(acknowledged)
     file = system.data.parent / "books.json"
     file.write_text(json.dumps(books))
@@ -93,7 +96,7 @@ def until_settled(system: System, acknowledged: set[str], within_s: float = 200)
     balances = system.call("GET", "/v1/balances")[1]["balances"]
     assert sum(balances.values()) == 0 and balances.get("suspense", 0) == 0
     assert all(balances.get(f"in_doubt:{wallet}", 0) == 0 for wallet in WALLETS)
-    assert all(one["orders"] for one in every)
+    assert all(one["orders"] for one in every.values())
     assert len(acknowledged) > 20
     return f"{len(acknowledged)} acknowledged; {done.stdout.strip()}"
 
