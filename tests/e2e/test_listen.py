@@ -48,10 +48,23 @@ class Listener:
         return lines
 
 
+def page_of(system: System, cursor: str, tries: int = 100) -> dict[str, Any]:
+    """One page; a process that was just killed is being started again."""
+    for _ in range(tries):
+        try:
+            status, page = system.call("GET", f"/v1/events?limit=100&cursor={cursor}")
+        except (OSError, ValueError) as why:
+            status, page = 0, repr(why)
+        if status == 200:
+            return dict(page)
+        time.sleep(0.3)
+    raise AssertionError(page)
+
+
 def all_events(system: System) -> list[dict[str, Any]]:
     told, cursor = [], "0-0"
     while True:
-        _, page = system.call("GET", f"/v1/events?limit=100&cursor={cursor}")
+        page = page_of(system, cursor)
         told += page["data"]
         if not page["has_more"]:
             return told
