@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def keep_paying(system: System, seed: int, stop: threading.Event, acknowledged: 
                     body = {"amount": draw.randrange(1, 50_000), "merchant_order_no": order, "till": system.state["till"],
                             "method": {"type": "pay_by_code", "code": system.code(behaviour, draw.choice(WALLETS))}, "wait_s": 3}  # fmt: skip
                 status, told = system.call("POST", "/v1/payments", body, headers={"Idempotency-Key": key}, timeout=12)
-            except (OSError, KeyError, TypeError, ValueError):
+            except (OSError, HTTPException, KeyError, TypeError, ValueError):
                 time.sleep(0.2)
                 continue
             if status in (200, 201, 202):
@@ -77,7 +78,7 @@ def until_settled(system: System, acknowledged: set[str], within_s: float = 200)
     while time.monotonic() < end:
         try:
             left = [row for state in states for row in system.call("GET", f"/v1/payments?status={state}")[1]["data"]]
-        except (OSError, KeyError, TypeError, ValueError):
+        except (OSError, HTTPException, KeyError, TypeError, ValueError):
             left = [{}]
         if not left:
             break

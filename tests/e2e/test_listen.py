@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def page_of(system: System, cursor: str, tries: int = 100) -> dict[str, Any]:
     for _ in range(tries):
         try:
             status, page = system.call("GET", f"/v1/events?limit=100&cursor={cursor}")
-        except (OSError, ValueError) as why:
+        except (OSError, HTTPException, ValueError) as why:
             status, page = 0, repr(why)
         if status == 200:
             return dict(page)
