@@ -93,9 +93,14 @@ def call(path: str, method: str, operation: dict[str, Any]) -> str:
             f"      send(\"{method.upper()}\", {filled}, {{ {options} }}) as Promise<{told}>,\n")  # fmt: skip
 
 
+def gives_bytes(operation: dict[str, Any]) -> bool:
+    """An image for a device is no object for a program."""
+    return "application/octet-stream" in operation["responses"].get("200", {}).get("content", {})
+
+
 def write(page: dict[str, Any]) -> str:
     calls = [call(path, method, operation) for path, methods in page["paths"].items() for method, operation in methods.items()
-             if not path.endswith("/stream") and "image" not in path and path.startswith("/v1/")]  # fmt: skip
+             if not path.endswith("/stream") and path.startswith("/v1/") and not gives_bytes(operation)]  # fmt: skip
     return f"{_HEAD}\n{shapes(page)}\n/** Every door, by the name of its operation. */\nexport const doors = (send: Send) => ({{\n{''.join(calls)}}});\n"
 
 

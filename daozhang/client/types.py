@@ -145,6 +145,14 @@ class TypePage(Struct):
     next_cursor: str | None
 
 
+class NotedDevice(Struct):
+    """A device that a roll-out did not leave well: ``state`` of its taking, and why."""
+
+    device: str
+    state: str
+    why: str
+
+
 class Rollout(Struct):
     """``counts``: devices by state: waiting, told, well, bad, missed, leaving, back. ``says``: why it stopped by itself."""
 
@@ -164,7 +172,7 @@ class Rollout(Struct):
     counts: dict[str, int]
     why: str | None
     says: Words | None
-    noted: list[dict[str, str]]
+    noted: list[NotedDevice]
     by: str
     created_at: say.Time | None
     stage_at: say.Time | None

@@ -412,6 +412,12 @@ export interface NextStep {
     operations: Words;
     developer: Words;
 }
+/** A device that a roll-out did not leave well: ``state`` of its taking, and why. */
+export interface NotedDevice {
+    device: string;
+    state: string;
+    why: string;
+}
 /** The payer's code, as the scanner read it. */
 export interface PayByCode {
     type: "pay_by_code";
@@ -599,7 +605,7 @@ export interface Rollout {
     counts: Record<string, number>;
     why: string | null;
     says: Words | null;
-    noted: Array<Record<string, string>>;
+    noted: Array<NotedDevice>;
     by: string;
     created_at: string | null;
     stage_at: string | null;

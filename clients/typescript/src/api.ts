@@ -471,6 +471,13 @@ export interface NextStep {
   developer: Words;
 }
 
+/** A device that a roll-out did not leave well: ``state`` of its taking, and why. */
+export interface NotedDevice {
+  device: string;
+  state: string;
+  why: string;
+}
+
 /** The payer's code, as the scanner read it. */
 export interface PayByCode {
   type: "pay_by_code";
@@ -676,7 +683,7 @@ export interface Rollout {
   counts: Record<string, number>;
   why: string | null;
   says: Words | null;
-  noted: Array<Record<string, string>>;
+  noted: Array<NotedDevice>;
   by: string;
   created_at: string | null;
   stage_at: string | null;

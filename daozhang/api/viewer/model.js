@@ -80,7 +80,8 @@ export function snippets(page, operation, origin) {
   if (money) curl.push(`-H "Idempotency-Key: $(uuidgen)"`);
   if (body) curl.push("-H 'Content-Type: application/json'", `-d '${body}'`);
   const told = { curl: curl.join(" \\\n  ") };
-  const stream = operation.path.endsWith("/stream") || !operation.path.startsWith("/v1/");
+  const bytes = operation.responses?.["200"]?.content?.["application/octet-stream"];
+  const stream = bytes || operation.path.endsWith("/stream") || !operation.path.startsWith("/v1/");
   const python = [`"${operation.method.toUpperCase()}"`, `"${operation.path}"`, ...(body ? [pythonOf(body)] : []), ...(money ? ['key="…"'] : [])];
   if (!stream) told.Python = `shop.call(${python.join(", ")})`;
   if (!stream) told.TypeScript = `await shop.${camel(operation.operationId)}(${[...given, ...(body ? [body] : [])].join(", ")});`;
