@@ -16,7 +16,7 @@ from daozhang.devices import rolling
 from daozhang.store import migrate
 from daozhang.store.store import PgStore
 from tests.gateway.fleet_of_boxes import BAD, GOOD, Fleet
-from tests.store.kit import NOW, attempt, new_id, sent, step
+from tests.store.kit import NOW, attempt, new_id, past_the_horizon, sent, step
 
 
 async def states(fleet: Fleet, rollout: Rollout) -> Counter[str]:
@@ -200,6 +200,7 @@ async def test_the_kpis_are_counted_by_who_has_it(store: PgStore) -> None:
         for end in ends:
             await store.apply(step(await sent(store, attempt(fleet.mer, till=till)), end))
         await sent(store, attempt(fleet.mer, till=till))
+    await past_the_horizon(store)
     await store.announce(None, NOW + 5_000)
     assert await store.kpi(rollout) == Kpi(decided=2, paid=1, others_decided=3, others_paid=3)
     now = NOW + 10_000_000

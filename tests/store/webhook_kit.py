@@ -11,7 +11,7 @@ from daozhang.core.webhook import Endpoint, Outcome
 from daozhang.flow.webhook_message import Describe, nothing_more
 from daozhang.flow.webhooks import Pump
 from daozhang.store.store import PgStore
-from tests.store.kit import NOW, merchant, new_id
+from tests.store.kit import NOW, merchant, new_id, past_the_horizon
 
 Answer = Callable[[str, str], Outcome]
 
@@ -93,7 +93,7 @@ class Bench:
 
     async def settle(self, carrier: Carrier | None = None) -> None:
         """Round after round until nothing is left to do at this time."""
-        await self._all_are_past_the_horizon()
+        await past_the_horizon(self.store)
         for _ in range(200):
             tasks = Tasks()
             await self.pump(carrier, tasks).round()
@@ -101,17 +101,6 @@ class Bench:
                 return
             await asyncio.gather(*tasks.tasks)
         raise AssertionError("it never comes to rest")
-
-    async def _all_are_past_the_horizon(self) -> None:
-        """An event is delivered once no older transaction is open; a passing autovacuum may hold that up."""
-        for _ in range(500):
-            if not await self.store._pool.fetchval(
-                "select count(*) from event where bucket = $1 and merchant = $2 and xact >= pg_snapshot_xmin(pg_current_snapshot())",
-                self.merchant.bucket, self.merchant.id,
-            ):  # fmt: skip
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("somebody keeps a transaction open")
 
     async def events(self) -> list[str]:
         return [row.id for row in (await self.store.events(self.merchant.id, limit=1000)).rows]
