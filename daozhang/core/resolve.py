@@ -346,7 +346,7 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         return changed(p, recheck_ms=now, capture_seen=True)
     if p.proven:
         return p
-    return changed(p, seen=True) if p.undo_tries else captured(p, f, m, now)
+    return changed(p, seen=True, capture_seen=True) if p.undo_tries else captured(p, f, m, now)
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:

@@ -39,3 +39,15 @@ def test_not_found_is_no_end_of_an_order_that_the_channel_has_shown() -> None:
     waiting = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 60_000)
     assert not waiting.proven
     assert learn(waiting, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 66_000).state is State.CLOSED
+
+
+def test_a_signed_notify_during_an_undo_outranks_not_found() -> None:
+    """P4: the undo was accepted, the charge crossed it and was notified; a stale "no such order" after that is no end."""
+    m = manners("alipay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 50_000, queries=5, last_query_ms=NOW + 50_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 52_000)
+    assert not told.proven and told.capture_seen
+    stale = learn(told, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 54_000)
+    assert not stale.proven and due_ms(stale, m, NOW + 54_000) > 0
+    assert learn(stale, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 700_000).state is State.PAID
