@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daozhang.core.evidence import Op, Proves
-from daozhang.core.payment import Method, Payment
+from daozhang.core.payment import Method, Payment, State
 from daozhang.core.resolve import ACCEPTED
 
 
@@ -62,8 +62,10 @@ def of_reply(op: Op, payment: Payment, now_ms: int, reply: Mapping[str, str]) ->
 
 def _of_query(payment: Payment, may_try_again: bool, code: str, reply: Mapping[str, str]) -> tuple[str, Row]:
     if code != "00":
-        # After an accepted reversal an order that the channel has shown before is gone: it was undone.
-        gone = code == "34" and payment.seen and payment.undone in ACCEPTED
+        # After an accepted reversal an order that the channel has shown before is gone: it was undone. Not so when a charge
+        # was notified after that end: then the channel contradicts itself, and is asked again.
+        denied = payment.state is State.CLOSED and payment.capture_seen
+        gone = code == "34" and payment.seen and payment.undone in ACCEPTED and not denied
         return look_up("query", "34+undone" if gone else code)
     code, row = look_up("query", f"orig={reply.get('origRespCode', '')}")
     if row.proves is Proves.CLOSED and may_try_again:

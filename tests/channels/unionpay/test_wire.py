@@ -21,7 +21,7 @@ from daozhang.channels.unionpay.texts import clearing_day, digits, trace_ms
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.faults import MaybeArrived, NotSent
 from daozhang.core.ids import out_trade_no
-from daozhang.core.payment import Method, Payment, Undone
+from daozhang.core.payment import Method, Payment, State, Undone
 from daozhang.core.ports import Exchange
 from daozhang.core.refund import RefundKind
 from daozhang.sim.every import START_MS, new_payment
@@ -230,6 +230,9 @@ def test_after_an_accepted_reversal_what_was_seen_and_is_gone_was_undone() -> No
     assert read(Op.QUERY, gone, seen(undone=Undone.UNPAID)).proves is Proves.REVOKED
     assert read(Op.QUERY, gone, seen()).proves is Proves.ABSENT
     assert read(Op.QUERY, gone, replace(seen(undone=Undone.ABSENT), seen=False)).proves is Proves.ABSENT
+    # Closed, and a charge was notified after that: "no such order" is no word to believe (found by the town, seed 33).
+    told = replace(seen(undone=Undone.UNPAID), state=State.CLOSED, capture_seen=True)
+    assert read(Op.QUERY, gone, told).proves is Proves.ABSENT
     nothing_there = signed(reply(Op.REVERSE, respCode="34"))
     assert read(Op.REVERSE, nothing_there, seen()).proves is Proves.NOTHING  # the channel has shown it before
 

@@ -190,7 +190,7 @@ class UnionpayTwin:
             self._late_success.remove((due, number))
             order = self._journal.orders.get(number)
             if order is not None and order.state == "REVERSED":
-                self._trades.capture(replace(order, returned_fen=0, captured_fen=0), now)
+                self._trades.capture(replace(order, returned_fen=0, captured_fen=0, fail=""), now)
 
     def next_due_ms(self) -> int | None:
         times = [late.due_ms for late in self._journal.late.values()] + [due for due, _ in self._late_success]
