@@ -20,6 +20,13 @@ _PEOPLE = {
 _SURE = {"proven": ("已证实", "proven"), "likely": ("很可能", "likely"), "unknown": ("还不知道", "unknown")}
 
 
+def cause_line(talk: Talk, cause: dict[str, Any]) -> str:
+    """A named cause in one line: number, id, what else it could be, whose, how sure."""
+    members = f" {{{', '.join(cause['class'])}}}" if cause["class"] else ""
+    whose = f" · {cause['party_name']}" if cause["party_name"] != cause["party"] else ""
+    return f"{cause['number']} {cause['id']}{members}{whose}  {talk.pick(*_SURE[cause['confidence']])} {cause['probability']:.2f}"
+
+
 @click.command()
 @click.argument("which", default="last")
 @verb
@@ -56,9 +63,7 @@ def _show(talk: Talk, told: dict[str, Any]) -> None:
     ):
         if cause is None:
             continue
-        members = f" {{{', '.join(cause['class'])}}}" if cause["class"] else ""
-        whose = f" · {cause['party_name']}" if cause["party_name"] != cause["party"] else ""
-        talk.show(f"{name}  {cause['number']} {cause['id']}{members}{whose}  {pick(*_SURE[cause['confidence']])} {cause['probability']:.2f}")
+        talk.show(f"{name}  {cause_line(talk, cause)}")
         talk.show(f"    {talk.word(cause['says'])}")
         _reasons(talk, told, cause)
         if cause["ruled_out"]:

@@ -13,6 +13,7 @@ from daozhang.cli.link import Link
 from daozhang.cli.pay import show_payment
 from daozhang.cli.plays import Stage, play
 from daozhang.cli.say import Oops, Talk, verb
+from daozhang.cli.tell import cause_line
 from daozhang.flow import shelf
 
 # Events that are reached without a fault, or by one that has no cause of its own.
@@ -51,7 +52,7 @@ def trigger(talk: Talk, what: str, amount: int, wait: float) -> None:
         show_payment(talk, told)
     cause = told.get(found) if found else None
     if isinstance(cause, dict):
-        talk.show(f"  {cause['number']} {cause['id']} {cause['class'] or ''} {cause['confidence']} {cause['probability']:.2f}  {talk.word(cause['says'])}")
+        talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
     sys.exit(0)
 
 

@@ -108,7 +108,7 @@ class Payment:
     absent: int = 0
     blanks: int = 0  # queries in a row that brought nothing
     seen: bool = False  # the channel has shown that it knows the order
-    capture_seen: bool = False  # a query has shown a charge while an undo of ours could still take it back
+    capture_seen: bool = False  # a query or a signed notify has shown a charge that an undo of ours, or an end, speaks against
     # undoing
     give_up: bool = False  # a person asked to undo before the window's end
     undo_tries: int = 0
