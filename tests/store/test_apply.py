@@ -312,3 +312,58 @@ async def test_no_payment_pays_for_those_before_it(dsn: str, link: asyncpg.Conne
     await link.execute("select pg_stat_clear_snapshot()")
     swept = 1  # the sweep of old lanes when a store is opened
     assert await link.fetchval(scans, list(grows)) - before <= swept
+
+
+_BOOKS = {
+    "payment": "*", "evidence": "*", "refund": "*", "idempotency": "*", "timer": "*", "balance": "*",
+    "transfer": "bucket, payment, merchant, kind, debit, credit, amount_fen, at_ms",
+    "event": "bucket, merchant, type, subject, at_ms, data",
+}  # fmt: skip
+
+
+async def _written(link: asyncpg.Connection, bucket: int, names: dict[str, str]) -> dict[str, list[str]]:
+    """All rows of a merchant's bucket, with its ids replaced by what they stand for."""
+    told = {}
+    for table, columns in _BOOKS.items():
+        rows = await link.fetch(f"select to_jsonb(t)::text as t from (select {columns} from {table}) t where bucket = $1", bucket)
+        texts = [row["t"] for row in rows if any(made in row["t"] for made in names if made[:3] in ("pay", "mer"))]
+        for made, name in names.items():
+            texts = [text.replace(made, name) for text in texts]
+        told[table] = sorted(texts)
+    return told
+
+
+@pytest.mark.parametrize("size", [1, 7])
+async def test_the_lean_function_writes_what_the_general_one_writes(
+    store: PgStore, link: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The same story through both, compared table by table and column by column, numbers of versions and fences included."""
+    told = []
+    await link.execute("create extension if not exists pg_stat_statements")
+    for lean in (True, False):
+        if not lean:
+            monkeypatch.setattr("daozhang.store.batch._lean", lambda changes: None)
+        calls = await link.fetchval("select coalesce(sum(calls), 0) from pg_stat_statements where query like 'select dz_apply_lean%'")
+        m = replace(merchant(), bucket=251 + lean)
+        begun = [attempt(m, f"o-{at}", at_ms=1_790_000_000_000 + at) for at in range(size)]
+        ids = {p.id: f"payment {at}" for at, p in enumerate(begun)} | {m.id: "merchant", f'"bucket": {m.bucket}': "bucket"}
+        steps = [step(p, State.SENT, key=Key(p.id, "f" * 64), timer_ms=9_000 + at) for at, p in enumerate(begun)]
+        ends = [State.PAID, State.NOT_PAID, State.UNKNOWN, State.WAITING_PAYER, State.PAID, State.PAID, State.UNKNOWN]
+        out = await asyncio.gather(*(store.apply(_at(change, at)) for at, change in enumerate(steps)))
+        last = [step(p, ends[at], timer_ms=77 * (not p.to(ends[at]).proven), trade_no=f"T{at}", doubt={"at": at}) for at, p in enumerate(out)]
+        await asyncio.gather(*(store.apply(_at(change, at)) for at, change in enumerate(last)))
+        told.append(await _written(link, m.bucket, ids))
+        more = await link.fetchval("select coalesce(sum(calls), 0) from pg_stat_statements where query like 'select dz_apply_lean%'")
+        assert (more > calls) is lean
+    assert told[0] == told[1]
+    assert size == 1 or all(told[0][table] for table in _BOOKS if table != "refund")
+
+
+def _at(change: Change, at: int) -> Change:
+    """The same change at a time of its own, so that two runs can be compared."""
+    now = 1_790_000_100_000 + at
+    return replace(
+        change,
+        evidence=tuple(replace(one, at_ms=now) for one in change.evidence),
+        events=tuple(replace(one, at_ms=now) for one in change.events),
+    )
