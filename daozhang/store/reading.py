@@ -16,6 +16,11 @@ EVENT = "seq, xact::text::bigint as xact, type, subject, at_ms, data"
 _OPEN = "state in ('created', 'sent', 'waiting_payer', 'unknown', 'reversing', 'deferred')"
 _OTHERWISE = frozenset({"not_paid", "closed", "reversed", "surplus", "partly_refunded", "refunded"})
 _IS_OTHERWISE = "state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_refunded', 'refunded')"
+# All attempts at a sale, by two indexes that together hold each payment once: the sale lock and its counterpart.
+_ENDED = "state in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus')"
+OF_SALE = (
+    f"(select * from payment where {_ENDED.replace(' in ', ' not in ')} union all select * from payment where {_ENDED}) payment"
+)
 _STATES = frozenset(state.value for state in State)
 _LOOKUP_MOST = 20
 _ROOM_MS = 60_000
@@ -62,7 +67,7 @@ class PgReading:
         self, merchant: str, *, cursor: str = "", limit: int = 50, state: str = "", till: str = "",
         created_from_ms: int = 0, created_to_ms: int = 0, order_no: str = "",
     ) -> Page:  # fmt: skip
-        query = _Query(f"select {PAYMENT} from payment", merchant)
+        query = _Query(f"select {PAYMENT} from {OF_SALE if order_no else 'payment'}", merchant)
         if cursor:
             query.add("id < ?", cursor)
         if state:

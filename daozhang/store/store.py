@@ -22,7 +22,7 @@ from daozhang.store.announcing import PgAnnouncing
 from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.fleet import PgFleet
-from daozhang.store.reading import PgReading
+from daozhang.store.reading import OF_SALE, PgReading
 from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rollout import PgRollouts
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
@@ -179,7 +179,7 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
 
     async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
         rows = await self._pool.fetch(
-            f"select {PAYMENT} from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            f"select {PAYMENT} from {OF_SALE} where bucket = $1 and merchant = $2 and merchant_order_no = $3"
             " order by id desc limit 100",
             bucket_of_merchant(merchant), merchant, merchant_order_no,
         )  # fmt: skip

@@ -21,8 +21,9 @@ _SPIKE_S = min(_STEADY_S / 10, 60)
 class Watched(Till):
     """Counts answers by status."""
 
-    def __init__(self, system: System, codes: list[str]) -> None:
+    def __init__(self, system: System, codes: list[str], client: Client | None = None) -> None:
         super().__init__(system.state, system.base_port, codes)
+        self._client = client or self._client
         self.statuses: dict[int, int] = {}
         self.orders: list[str] = []
 
@@ -55,8 +56,9 @@ async def steady(system: System, per_s: float, seconds: float) -> tuple[dict[int
     """Statuses, samples of (time, megabytes, descriptors), p99. Codes live a minute, so they are drawn as it goes."""
     samples, statuses, took = [], dict[int, int](), list[float]()
     end = time.monotonic() + seconds
+    client = Client(system.base_port)  # kept: connections that are left open would count as descriptors of ours
     while time.monotonic() < end:
-        till = Watched(system, await draw_codes(system, int(per_s * 10)))
+        till = Watched(system, await draw_codes(system, int(per_s * 10)), client)
         _, times = await open_loop(till.pay, int(per_s * 10), per_s)
         took += times
         for status, count in till.statuses.items():
