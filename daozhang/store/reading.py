@@ -19,7 +19,8 @@ _IS_OTHERWISE = "state in ('not_paid', 'closed', 'reversed', 'surplus', 'partly_
 # All attempts at a sale, by two indexes that together hold each payment once: the sale lock and its counterpart.
 _ENDED = "state in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus')"
 OF_SALE = (
-    f"(select * from payment where {_ENDED.replace(' in ', ' not in ')} union all select * from payment where {_ENDED}) payment"
+    f"(select {PAYMENT} from payment where {_ENDED.replace(' in ', ' not in ')}"
+    f" union all select {PAYMENT} from payment where {_ENDED}) payment"
 )
 _STATES = frozenset(state.value for state in State)
 _LOOKUP_MOST = 20
