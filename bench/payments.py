@@ -92,41 +92,56 @@ async def at_a_steady_rate(system: System, per_s: float, seconds: float) -> dict
             **meter.stop(count)}  # fmt: skip
 
 
-async def against_presigned(system: System, kind: str, count: int, in_flight: int, spy: bool = False) -> dict[str, Any]:
-    """``kind``: serve (the real doors) or null (the same work without logic)."""
+async def against_presigned(
+    system: System, kind: str, count: int, in_flight: int, spy: bool = False, doors: int = 1
+) -> dict[str, Any]:
+    """``kind``: serve (the real doors) or null (the same work without logic); ``doors``: so many processes share the tills."""
     state, port = system.state, system.base_port + (40 if kind == "serve" else 50)
+    ports = [port + 30 * at for at in range(doors)]
     key, _, public = presigned.new_key()
     bucket, now = bucket_of_merchant(state["merchant"]), time.time_ns() // 1_000_000
-    ids = ["pay_" + ulid(now, os.urandom(9), bucket) for _ in range(count + 300)]
+    ids = ["pay_" + ulid(now, os.urandom(9), bucket) for _ in range(count + 300 + doors)]
     replies = presigned.sign_replies(key, ids)
     loop = asyncio.get_running_loop()
     channel = await loop.create_server(lambda: presigned.Channel(replies), "127.0.0.1", port + 1)
     await _point_at(system, port + 1, public)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ids.json"
-        file.write_text(json.dumps(ids))
-        told = {name: state[name] for name in ("merchant", "store", "till")}
-        env = {**psutil.Process(state["pids"]["serve"][0]).environ(), "DAOZHANG_BASE_PORT": str(port),
-               "DAOZHANG_NOTIFY_BASE": "none", "BENCH_NULL": json.dumps(told)}  # fmt: skip
-        process = subprocess.Popen([sys.executable, "-m", "bench.presigned", kind, str(file)], env=env, stdout=subprocess.PIPE)
+        processes = [_presigned(system, kind, at, ids[number::doors], Path(folder)) for number, at in enumerate(ports)]
         try:
-            assert process.stdout is not None
-            await asyncio.to_thread(process.stdout.readline)
-            till = Till(state, port, [])
-            call = till.pay if kind == "serve" else _posts(port)
+            for process in processes:
+                assert process.stdout is not None
+                await asyncio.to_thread(process.stdout.readline)
+            tills = [Till(state, at, []) for at in ports]
+            calls = [till.pay for till in tills] if kind == "serve" else [_posts(at) for at in ports]
+
+            async def call(number: int) -> None:
+                await calls[number % doors](number)
+
             await closed_loop(call, 300, in_flight)
-            watcher = asyncio.create_task(asyncio.to_thread(profile, process.pid, 3)) if spy else None
-            pids = {**system.pids(), "serve": [process.pid]}
+            watcher = asyncio.create_task(asyncio.to_thread(profile, processes[0].pid, 3)) if spy else None
+            pids = {**system.pids(), "serve": [process.pid for process in processes]}
             if watcher is not None:
                 half = count // 2
                 await closed_loop(call, half, in_flight)
                 lines, count = await watcher, count - half
-            result = {**await measured(call, pids, count, in_flight), "not_paid": till.not_paid}
+            result = {**await measured(call, pids, count, in_flight), "not_paid": sum(till.not_paid for till in tills)}
             return {**result, "profile": lines} if watcher is not None else result
         finally:
-            process.terminate()
-            process.wait(20)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(20)
             channel.close()
+
+
+def _presigned(system: System, kind: str, port: int, ids: list[str], folder: Path) -> "subprocess.Popen[bytes]":
+    """One process of `bench.presigned`, whose payments are called as the ready-made replies say."""
+    file = folder / f"{port}.json"
+    file.write_text(json.dumps(ids))
+    told = {name: system.state[name] for name in ("merchant", "store", "till")}
+    env = {**psutil.Process(system.state["pids"]["serve"][0]).environ(), "DAOZHANG_BASE_PORT": str(port),
+           "DAOZHANG_NOTIFY_BASE": "none", "BENCH_NULL": json.dumps(told)}  # fmt: skip
+    return subprocess.Popen([sys.executable, "-m", "bench.presigned", kind, str(file)], env=env, stdout=subprocess.PIPE)
 
 
 async def _point_at(system: System, port: int, public: str) -> None:
@@ -177,12 +192,14 @@ def run(base_port: int, count: int, in_flight: int) -> dict[str, Any]:
         told["steady_200"] = asyncio.run(at_a_steady_rate(system, 200, max(count / 400, 5)))
         told["null"] = asyncio.run(against_presigned(system, "null", count, in_flight))
         told["presigned"] = asyncio.run(against_presigned(system, "serve", count, in_flight, spy=True))
+        told["two_doors"] = asyncio.run(against_presigned(system, "serve", count, in_flight, doors=2))
         told["bare_http"] = asyncio.run(bare_http(base_port + 60, count * 2, in_flight))
     with System(base_port) as system:
         told["twin_signs_and_notifies"] = asyncio.run(with_twin(system, count, in_flight))
     told["sign_us_after"] = round(sign_us())
     wall = 1e6 * told["cores"] / ((told["sign_us"] + told["sign_us_after"]) / 2)  # signatures a second, all cores
     told["ratio_to_null"] = round(told["presigned"]["per_s"] / told["null"]["per_s"], 3)
+    told["two_doors_to_one"] = round(told["two_doors"]["per_s"] / told["presigned"]["per_s"], 3)
     told["share_of_limit"] = {
         "twin_signs": round(2 * told["twin_signs"]["per_s"] / wall, 3),
         "twin_signs_and_notifies": round(3 * told["twin_signs_and_notifies"]["per_s"] / wall, 3),
@@ -193,14 +210,14 @@ def run(base_port: int, count: int, in_flight: int) -> dict[str, Any]:
 
 def show(told: dict[str, Any]) -> None:
     print(f"code payments, {told['in_flight']} in flight, {told['cores']} cores, one RSA signature {told['sign_us']}-{told['sign_us_after']} CPU-us")
-    names = {"twin_signs": "twin signs", "twin_signs_and_notifies": "twin signs and notifies", "presigned": "replies signed before",
+    names = {"twin_signs": "twin signs", "twin_signs_and_notifies": "twin signs and notifies", "presigned": "replies signed before", "two_doors": "the same, two serve",
              "null": "null server", "bare_http": "bare HTTP", "steady_200": "open loop, 200/s"}  # fmt: skip
     for key, name in names.items():
         row = told[key]
         cpu = "  ".join(f"{who} {cost}" for who, cost in row["cpu_us"].items() if cost)
         print(f"  {name:24} {row['per_s']:7.0f}/s  p50 {row['p50_ms']:6.1f}  p99 {row['p99_ms']:6.1f} ms  CPU-us: {cpu}  steal {row['steal']:.1%}"
               + (f"  NOT PAID {row['not_paid']}" if row.get("not_paid") else ""))  # fmt: skip
-    print(f"  ratio to the null server {told['ratio_to_null']:.2f}; share of what RSA alone would allow: "
+    print(f"  two serve processes to one: {told['two_doors_to_one']:.2f}; ratio to the null server {told['ratio_to_null']:.2f}; share of what RSA alone would allow: "
           + ", ".join(f"{names[key]} {share:.0%}" for key, share in told["share_of_limit"].items()))  # fmt: skip
     print("  where serve spends its time (replies signed before):")
     for line in told["presigned"]["profile"]:
