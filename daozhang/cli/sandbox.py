@@ -125,14 +125,27 @@ def chaos_channel(talk: Talk, name: str, mode: str, share: float, span: str | No
     talk.show(talk.pick("故障已打开:", "on: ") + ", ".join(row["mode"] for row in told["on"]))
 
 
+@chaos.command("stage")
+@click.argument("number")
+@click.option("--channel", "--wallet", "channel", default="alipay")
+@verb
+def chaos_stage(talk: Talk, number: str, channel: str) -> None:
+    """按编号布置一个故障(F1…F20)/ stage a fault by its number"""
+    told = Sandbox(talk.data).call("POST", "/chaos", {"channel": channel, "fault": number})
+    talk.document(told)
+    talk.show(f"{told['name']}  {talk.word(told)}\n  {talk.pick('看到:', 'seen: ')}{talk.word(told['sees'])}")
+    talk.say(f"试一下:daozhang pay 12.50 --wallet {channel} --behaviour {told['payer']}",
+             f"try: daozhang pay 12.50 --wallet {channel} --behaviour {told['payer']}")  # fmt: skip
+
+
 @chaos.command("list")
 @click.option("--channel", "--wallet", "channel", default="alipay")
 @verb
 def chaos_list(talk: Talk, channel: str) -> None:
     """有哪些故障 / all faults"""
     told = Sandbox(talk.data).call("GET", f"/chaos?channel={quote(channel)}")
-    talk.document({"modes": told["modes"], "on": told["on"]})
-    for row in told["modes"]:
+    talk.document({"modes": told["modes"], "on": told["on"], "faults": told["faults"]})
+    for row in [*told["faults"], *told["modes"]]:
         talk.show(f"{row['name']:22} {talk.word(row)}")
 
 
