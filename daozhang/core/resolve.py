@@ -165,11 +165,16 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
 
 
 def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
-    """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way."""
+    """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way.
+
+    Where the charge was only notified and the channel now knows no such order, an undo of ours was heard and its answer
+    lost: the undo is repeated, for its answer tells.
+    """
     undo_was_last = p.last_undo_ms >= p.last_query_ms
     if undo_was_last and p.undone in ACCEPTED:
         return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
-    undoable = p.undone not in ACCEPTED and not p.capture_seen and may_undo(p, m, now)
+    taken = p.capture_seen and not p.absent
+    undoable = p.undone not in ACCEPTED and not taken and may_undo(p, m, now)
     if undoable and not undo_was_last and now - p.last_answer_ms <= m.fresh_ms:
         return undo_verb(p, m), now
     age = max(p.last_answer_ms - p.first_undo_ms, 0)
@@ -299,8 +304,11 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 
 def _may_be_gone(p: Payment, m: Manners) -> bool:
-    """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order."""
-    return not p.capture_seen and (m.undo_tells or not p.seen)
+    """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order.
+
+    Nor at the first time: the undo's own answer, or an earlier query, must have said so too.
+    """
+    return not p.capture_seen and (m.undo_tells or not p.seen) and (p.absent > 0 or p.undone is Undone.ABSENT)
 
 
 def _window(p: Payment, m: Manners, now: int) -> Payment:
@@ -366,7 +374,7 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
-    known = changed(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
+    known = changed(p, seen=True, absent=0, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
     taken_back = known.undone is Undone.PAID or (known.undone in ACCEPTED and not m.undo_tells)
     may_go_back = taken_back or (known.undo_out and known.undone is Undone.NO)
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:

@@ -65,13 +65,9 @@ async def begin(
     else:
         raise Conflict("others keep moving the payment")
     work = asyncio.ensure_future(drive_refund(house, refund.id))
-    house.proc.spawn(_hold(work), f"refund {refund.id}")
+    house.proc.hold(work)  # what it meets is the timer's to repeat
     await asyncio.wait({work}, timeout=wait_ms / 1000)
     return await house.store.refund(refund.id) or refund
-
-
-async def _hold(work: "asyncio.Future[Any]") -> None:
-    await asyncio.wait({work})
 
 
 async def _written(

@@ -6,7 +6,7 @@ from daozhang.channels.shelf import Shelf
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
 from daozhang.core.payment import State, Undone
-from daozhang.core.resolve import asking, learn
+from daozhang.core.resolve import asking, learn, plan
 from daozhang.flow.find_out import due_ms
 from daozhang.sim.every import AMOUNT, START_MS, new_payment
 
@@ -51,3 +51,26 @@ def test_a_signed_notify_during_an_undo_outranks_not_found() -> None:
     stale = learn(told, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 54_000)
     assert not stale.proven and due_ms(stale, m, NOW + 54_000) > 0
     assert learn(stale, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 700_000).state is State.PAID
+
+
+def test_the_first_not_found_is_no_end_even_after_an_accepted_undo() -> None:
+    """P2: the pay request may have arrived; the undo was accepted, and one query says "no such order": it is asked again."""
+    m = manners()
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 50_000, queries=5, last_query_ms=NOW + 60_000)  # fmt: skip
+    first = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 60_000)
+    assert not first.proven and NOW + 60_000 < due_ms(first, m, NOW + 60_000) <= NOW + 60_000 + 2 * m.query_gap_ms
+    assert learn(first, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 66_000).state is State.CLOSED
+
+
+def test_an_undo_that_was_heard_and_never_answered_is_repeated_until_it_is() -> None:
+    """P6: UnionPay charged and notified, took our reversal, every answer of it was lost, and knows no such order now."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.DEFERRED, asked_ms=NOW, undo_tries=6, undo_out=True, seen=True, capture_seen=True,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 90_000, queries=16, last_query_ms=NOW + 400_000)  # fmt: skip
+    absent = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 400_050)
+    step = plan(absent, m, NOW + 400_050, False)
+    assert step is not None and step[0] is Op.REVERSE
+    shown = learn(absent, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 400_050)
+    step = plan(shown, m, NOW + 400_050, False)
+    assert step is not None and step[0] is Op.QUERY  # a charge that the channel still shows is not undone any more

@@ -101,6 +101,7 @@ class AlipayTwin:
             "not_found": _failure("ACQ.TRADE_NOT_EXIST", "交易不存在"),
             "undo_refused": _failure("ACQ.CANCEL_NOT_ALLOWED" if op == "cancel" else "ACQ.TRADE_STATUS_ERROR", "不允许撤销"),
             "refund_no_balance": _failure("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足"),
+            "refund_refused": _failure("ACQ.TRADE_NOT_ALLOW_REFUND", "当前交易不允许退款"),
         }  # fmt: skip
         if mode in special:
             return special[mode]

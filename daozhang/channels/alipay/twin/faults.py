@@ -43,6 +43,7 @@ MODES: dict[str, Mode] = {
     "rate_limit": Mode("调用次数超限", "too many calls"),
     "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
     "refund_no_balance": Mode("商户余额不足,不能退款", "the seller's balance is too low", "refund"),
+    "refund_refused": Mode("拒绝退款", "the refund is refused", "refund"),
     "notify_lost": Mode("异步通知丢失", "notifies are lost", "notify"),
     "notify_double": Mode("异步通知重复", "each notify comes twice", "notify"),
     "notify_early": Mode("通知先于应答", "the notify comes before the reply", "notify"),

@@ -1,0 +1,26 @@
+"""What a town is about. Rare ends need several rare things at once: one town in two has them oftener than life does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Theme:
+    """``modes`` and ``habits``: half of the draws come from these; ``hands``: what a cashier does more, and how often it is done."""
+
+    modes: tuple[str, ...] = ()
+    habits: tuple[str, ...] = ()
+    hands: tuple[str, ...] = ("double", "again", "reverse", "refund", "resolve")
+    often: float = 1.0
+
+
+THEMES = {
+    "day": Theme(),
+    "refunds": Theme(
+        ("refund_lost", "refund_no_balance", "refund_refused", "lost_after", "error_500"), (), ("refund", "refund", "refund", "resolve"), 2.5,
+    ),
+    "late": Theme(
+        ("success_after_cancel", "late_arrival", "lost_after", "query_stale", "undo_lost", "undo_refused", "notify_late"),
+        ("hesitates", "pays_at_deadline", "types_slowly"), ("again", "again", "again", "reverse", "resolve"), 2.5,
+    ),
+}  # fmt: skip
+TOWNS = ("day", "day", "refunds", "late")
