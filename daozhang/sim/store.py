@@ -52,6 +52,7 @@ class SimStore:
         self._accounts: dict[str, AccountRow] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._of_sale: dict[tuple[str, str], list[str]] = defaultdict(list)  # two indexes, as the schema has them
+        self._numbers: dict[str, set[int]] = defaultdict(set)  # of evidence
         self._of_payment: dict[str, list[str]] = defaultdict(list)
 
     # -- Store ---------------------------------------------------------------------------------------------------------
@@ -95,8 +96,10 @@ class SimStore:
 
     def _check_lines(self, change: Change) -> None:
         """Evidence, postings and the refund, as the schema wants them."""
-        numbers = [line.n for line in change.evidence] + [line.n for line in self.evidence_.get(change.payment.id, [])]
-        must(len(set(numbers)) == len(numbers) and min(numbers, default=1) > 0, "every evidence number once")
+        if change.evidence:
+            known, fresh = self._numbers[change.payment.id], {line.n for line in change.evidence}
+            once = len(fresh) == len(change.evidence) and known.isdisjoint(fresh)
+            must(once and min(fresh) > 0, "every evidence number once")
         must(all(line.kind in _KINDS for line in change.evidence), "evidence has a kind")
         must(
             not change.transfers or change.evidence or change.events, "postings take their date from evidence or event"
@@ -121,6 +124,7 @@ class SimStore:
             self._of_sale[stored.merchant, stored.merchant_order_no].append(stored.id)
         self.payments_[stored.id] = stored
         self.evidence_[stored.id].extend(change.evidence)
+        self._numbers[stored.id].update(line.n for line in change.evidence)
         for transfer in change.transfers:
             self.transfers.append((stored.id, transfer))
             self.balance[stored.merchant, transfer.debit] += transfer.amount_fen

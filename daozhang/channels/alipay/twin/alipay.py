@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from daozhang.channels import form
 from daozhang.channels.alipay.twin import faults, phones
 from daozhang.channels.alipay.twin.books import Books, Late, Notify
 from daozhang.channels.alipay.twin.gate import Gate, Keys, Let, Turned
@@ -247,7 +248,7 @@ class AlipayTwin:
         message = b"something else" if mode == "notify_forged" else signed.encode()
         fields |= {"sign_type": "RSA2", "sign": base64.b64encode(self._keys.sign(message)).decode()}
         headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
-        return Push(notify.push_id, notify.url, headers, urlencode(fields).encode())
+        return Push(notify.push_id, notify.url, headers, form.write(fields).encode())
 
     def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None:
         """Only the seven bytes end the repeats."""

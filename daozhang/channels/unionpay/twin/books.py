@@ -1,7 +1,7 @@
 """The twin's own books: orders, refunds, payment codes, requests. Every change is one journal record, replayed at start."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -98,7 +98,7 @@ class Books:
     def put(self, kind: str, record: Any) -> None:
         """Keep a whole record and write it down."""
         self._keep(kind, record)
-        self._append({"kind": kind, "record": asdict(record)})
+        self._append({"kind": kind, "record": dict(vars(record))})
 
     def drop(self, kind: str, key: str) -> None:
         self._drop(kind, key)

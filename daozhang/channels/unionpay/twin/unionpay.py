@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from daozhang.channels import form
 from daozhang.channels.twin import Heard, Push, Refused, Said, Wire
 from daozhang.channels.unionpay.twin import faults, phones, settle
 from daozhang.channels.unionpay.twin.books import Books, Late, Notify
@@ -222,7 +223,7 @@ class UnionpayTwin:
         if mode == "notify_wrong_seller":
             fields["merId"] = "777999999999999"
         headers = (("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8"),)
-        return Push(notify.push_id, notify.url, headers, urlencode(self._signed(fields, mode)).encode())
+        return Push(notify.push_id, notify.url, headers, form.write(self._signed(fields, mode)).encode())
 
     def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None:
         """HTTP 200 ends the repeats."""
