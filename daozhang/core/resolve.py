@@ -354,7 +354,13 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         return changed(p, recheck_ms=now, capture_seen=True)
     if p.proven:
         return p
-    return changed(p, seen=True, capture_seen=True) if p.undo_tries else captured(p, f, m, now)
+    if not p.undo_tries:
+        return captured(p, f, m, now)
+    p = changed(p, seen=True, capture_seen=True)
+    if not m.undo_tells and p.undone in (Undone.UNPAID, Undone.ABSENT):
+        # The charge may be younger than the undo that was taken: what the undo did is open again, and it is repeated.
+        return changed(p, undone=Undone.NO, undo_out=True)
+    return p
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:

@@ -36,6 +36,7 @@ class Auditor:
         self.ledger: dict[tuple[str, str], int] = defaultdict(int)
         self.asked: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.shown: set[str] = set()  # payments of which a believed answer or notify has shown a charge
+        self.once: set[str] = set()  # numbers whose pay request may have arrived: it is never sent again
         self.steps = 0
 
     # -- after every commit ------------------------------------------------------------------------------------------------
@@ -54,8 +55,11 @@ class Auditor:
             self.ledger[stored.id, one.credit] -= one.amount_fen
         for event in change.events:
             self._heard(event, stored)
-        if any(line.proves == "captured" for line in change.evidence):
-            self.shown.add(stored.id)
+        for line in change.evidence:
+            if line.proves == "captured":
+                self.shown.add(stored.id)
+            if line.kind == "answered" and line.op == "pay" and line.proves != "not_sent":
+                self.once.add("DZ" + stored.id[4:])
         fresh = change.key is not None and change.refund is None
         if fresh and self.keys.setdefault(change.key.key, stored.id) != stored.id:
             raise Violation(f"I7 {change.key.key}: one key made two payments")
@@ -97,6 +101,8 @@ class Auditor:
         times.append(now)
         if op == "query" and len(times) > 80:
             raise Violation(f"I15 {number}: {len(times)} queries")
+        if op == "pay" and number in self.once:
+            raise Violation(f"I2 {number}: the pay request left again after one that may have arrived")
         if op == "pay" and len(times) > 3:
             raise Violation(f"I2 {number}: the pay request left {len(times)} times")
 

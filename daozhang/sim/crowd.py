@@ -364,6 +364,9 @@ class Town:
                 await asyncio.sleep(self.dice.choice((0, 60, 120)))
                 second = self._order_for(at, amount, twin.code("pays", self.clock.now_ms())["code"], n=2)
                 await self._try(second)
+            elif hands == "over":
+                await process.ask(find_out.give_up(house, payment.id, "till", 40_000))
+                await self._try(self._order_for(at, amount, twin.code("pays", self.clock.now_ms())["code"], n=2))
             elif hands == "reverse":
                 await process.ask(find_out.give_up(house, payment.id, "till", 1_000))
             elif hands == "resolve":
@@ -393,7 +396,7 @@ class Town:
         darks = sorted(d.uniform(0, span_s) for _ in range(o.dark))
         begun = self.loop.time()
         while True:
-            await asyncio.sleep(d.expovariate(max(o.chaos, 0.01) * 1000 / o.gap_ms))
+            await asyncio.sleep(d.expovariate(max(o.chaos * self.theme.chaos, 0.01) * 1000 / o.gap_ms))
             if darks and self.loop.time() - begun > darks[0]:
                 darks.pop(0)
                 self.weather.dark, self.weather.dark_until_ms = d.choice(("both", "out", "in")), self.clock.now_ms() + d.randint(500, o.dark_ms)

@@ -11,16 +11,18 @@ class Theme:
     habits: tuple[str, ...] = ()
     hands: tuple[str, ...] = ("double", "again", "reverse", "refund", "resolve")
     often: float = 1.0
+    chaos: float = 1.0  # how much oftener a channel has faults of its own
 
 
 THEMES = {
     "day": Theme(),
     "refunds": Theme(
-        ("refund_lost", "refund_no_balance", "refund_refused", "lost_after", "error_500"), (), ("refund", "refund", "refund", "resolve"), 2.5,
+        ("refund_lost", "refund_no_balance", "refund_refused", "lost_after", "error_500"), (), ("refund", "refund", "refund", "resolve"), 3, 3,
     ),
     "late": Theme(
-        ("success_after_cancel", "late_arrival", "lost_after", "query_stale", "undo_lost", "undo_refused", "notify_late"),
-        ("hesitates", "pays_at_deadline", "types_slowly"), ("again", "again", "again", "reverse", "resolve"), 2.5,
+        ("success_after_cancel", "success_long_after", "success_long_after", "not_found", "late_arrival", "lost_after", "query_stale", "undo_lost", "undo_refused",
+         "notify_late"),
+        ("hesitates", "pays_at_deadline", "types_slowly"), ("again", "over", "over", "reverse", "resolve"), 3, 2,
     ),
 }  # fmt: skip
 TOWNS = ("day", "day", "refunds", "late")

@@ -107,8 +107,6 @@ class StormNet:
         if fate != "lost_before" and dark != "out":
             back = None if fate == "lost_after" or dark == "in" else answer
             loop.call_later(self._late(fate), self._arrive, request, back, fate)
-            if fate == "duplicate":
-                loop.call_later(self._late("") + w.dice.random(), self._arrive, request, None, "")
         try:
             said = await answer
         finally:
@@ -124,9 +122,15 @@ class StormNet:
         return 0.5 + 3.5 * luck if fate == "slow" else 0.005 + 0.055 * luck
 
     def _arrive(self, request: HttpRequest, answer: "asyncio.Future[Said | None] | None", fate: str) -> None:
-        """The request is with the channel; its reply, where one leaves, is on its way. ``answer`` None: nobody will hear it."""
+        """The request is with the channel; its reply, where one leaves, is on its way. ``answer`` None: nobody will hear it.
+
+        Our link sends once, and TLS lets nobody repeat it on the way: a duplicate is made behind the channel's gate, of what
+        the gate let in.
+        """
         twin = self._twins[request.url.split("/", 3)[2]]
         said = twin.handle(Heard(request.method, request.url, request.headers, request.body, self._clock.now_ms()))
+        if fate == "duplicate" and "fault" not in (twin._journal.requests or [{}])[-1]:  # type: ignore[attr-defined]
+            asyncio.get_running_loop().call_later(self._weather.dice.random(), self._arrive, request, None, "")
         if answer is not None and said.wire not in (Wire.NO_REPLY, Wire.DRIP):
             asyncio.get_running_loop().call_later(self._late(fate) + said.delay_ms / 1000, _settle, answer, said)
 

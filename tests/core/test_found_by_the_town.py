@@ -74,3 +74,17 @@ def test_an_undo_that_was_heard_and_never_answered_is_repeated_until_it_is() -> 
     shown = learn(absent, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 400_050)
     step = plan(shown, m, NOW + 400_050, False)
     assert step is not None and step[0] is Op.QUERY  # a charge that the channel still shows is not undone any more
+
+
+def test_a_charge_notified_after_an_undo_was_taken_opens_the_undo_again() -> None:
+    """UnionPay: the undo was taken (or the order had not come yet), then a charge is notified; "no such order" is no end now."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.ABSENT, give_up=True,
+                first_undo_ms=NOW + 5_000, last_undo_ms=NOW + 5_000, queries=1, last_query_ms=NOW + 5_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 20_000)
+    assert not told.proven and told.undone is Undone.NO and told.undo_out
+    absent = learn(asking(told, Op.QUERY, m, NOW + 29_950), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 30_000)
+    step = plan(absent, m, NOW + 30_000, False)
+    assert not absent.proven and step is not None and step[0] is Op.REVERSE
+    undone = learn(asking(absent, Op.REVERSE, m, NOW + 30_000), Op.REVERSE, Finding(Proves.UNDONE), m, NOW + 30_100)
+    assert learn(undone, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 31_200).state is State.REVERSED

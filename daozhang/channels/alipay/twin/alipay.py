@@ -119,8 +119,8 @@ class AlipayTwin:
             }
         if mode == "system_error_charged":
             return error
-        if mode == "success_after_cancel" and reply["code"] == "10000":
-            self._late_success.append((now + 2_000, str(biz.get("out_trade_no", ""))))
+        if mode in ("success_after_cancel", "success_long_after") and reply["code"] == "10000":
+            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), str(biz.get("out_trade_no", ""))))
             return {**{k: v for k, v in reply.items() if k != "action"}, "action": "close"}
         if mode == "query_stale" and reply.get("trade_status") == "TRADE_SUCCESS":
             kept = ("code", "msg", "out_trade_no", "trade_no", "total_amount")

@@ -90,8 +90,8 @@ class UnionpayTwin:
             return _code(failed.code)
         if mode == "system_error_charged":
             return _code("04")
-        if mode == "success_after_cancel":
-            self._late_success.append((now + 2_000, asked["orderId"]))
+        if mode in ("success_after_cancel", "success_long_after"):
+            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), asked["orderId"]))
         if mode in ("query_stale", "query_unknown"):
             code = "05" if mode == "query_stale" else "04"
             told = {"origRespCode": code, "origRespMsg": WORDS[code], "queryId": told.get("queryId", "")}
