@@ -289,6 +289,8 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return _decided(p, state, m, now, seen=True, refusal=refusal)
         case Proves.RETURNED:
             return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)
+        case Proves.REVOKED if m.undone_vanishes and p.undone not in ACCEPTED:
+            return _window(changed(p, absent=p.absent + 1), m, now)  # read before the undo was opened again
         case Proves.REVOKED:
             charged = p.capture_seen or p.undone is Undone.PAID
             return _decided(p, State.REVERSED if charged else State.CLOSED, m, now, seen=True)
@@ -351,16 +353,19 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves is not Proves.CAPTURED:
         return p
     if p.state in NOTHING_TAKEN:
-        return changed(p, recheck_ms=now, capture_seen=True)
+        return changed(p, recheck_ms=now, capture_seen=True, absent=0)
     if p.proven:
         return p
     if not p.undo_tries:
         return captured(p, f, m, now)
-    p = changed(p, seen=True, capture_seen=True)
-    if not m.undo_tells and p.undone in (Undone.UNPAID, Undone.ABSENT):
-        # The charge may be younger than the undo that was taken: what the undo did is open again, and it is repeated.
-        return changed(p, undone=Undone.NO, undo_out=True)
-    return p
+    return _opened_again(changed(p, seen=True, capture_seen=True), m)
+
+
+def _opened_again(p: Payment, m: Manners) -> Payment:
+    """A charge was shown after an undo was taken, and may be younger than it: what the undo did is open, and it is repeated."""
+    if not m.undone_vanishes or p.undone not in (Undone.UNPAID, Undone.ABSENT):
+        return p
+    return changed(p, undone=Undone.NO, undo_out=True)
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
@@ -370,6 +375,9 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     p = changed(p, rechecks=p.rechecks + 1)
     # A signed notify claims a charge: "not found" and "not yet paid" are then only stale.
     stale = p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)
+    if p.capture_seen and m.undone_vanishes and f.proves is Proves.REVOKED:
+        # Where an undone order vanishes, "vanished" is not found in other words: it must be said twice.
+        stale, p = not p.absent, changed(p, absent=p.absent + 1)
     if f.proves in (Proves.NOTHING, Proves.NOT_SENT) or stale:
         gap = m.deferred_gaps_ms[min(p.rechecks, len(m.deferred_gaps_ms)) - 1]
         return changed(p, recheck_ms=now + gap)
@@ -384,7 +392,7 @@ def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     taken_back = known.undone is Undone.PAID or (known.undone in ACCEPTED and not m.undo_tells)
     may_go_back = taken_back or (known.undo_out and known.undone is Undone.NO)
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
-        return _window(known, m, now)
+        return _window(_opened_again(known, m), m, now)
     late = p.state in NOTHING_TAKEN or p.state is State.DEFERRED or known.undone in ACCEPTED
     return _decided(
         known,

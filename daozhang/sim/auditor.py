@@ -35,7 +35,7 @@ class Auditor:
         self.told: dict[str, list[str]] = defaultdict(list)
         self.ledger: dict[tuple[str, str], int] = defaultdict(int)
         self.asked: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.shown: set[str] = set()  # payments of which a believed answer or notify has shown a charge
+        self.shown: dict[str, int] = {}  # when a believed answer or notify last showed a charge of a payment
         self.once: set[str] = set()  # numbers whose pay request may have arrived: it is never sent again
         self.steps = 0
 
@@ -57,7 +57,7 @@ class Auditor:
             self._heard(event, stored)
         for line in change.evidence:
             if line.proves == "captured":
-                self.shown.add(stored.id)
+                self.shown[stored.id] = now
             if line.kind == "answered" and line.op == "pay" and line.proves != "not_sent":
                 self.once.add("DZ" + stored.id[4:])
         fresh = change.key is not None and change.refund is None
@@ -86,8 +86,8 @@ class Auditor:
         if state in ("paid", "surplus") and kept != p.amount_fen:
             raise Violation(f"I4 {p.id}: {state}, and the channel keeps {kept}")
         # An accepted undo is the channel's word that the order is over. Where the channel itself charges after that, and
-        # nobody has shown us the charge, we cannot know it yet: it comes as a late success.
-        crossed = bool(order) and 0 < order.closed_ms <= order.paid_ms and p.id not in self.shown
+        # nobody has shown us this charge, we cannot know it yet: it comes as a late success.
+        crossed = bool(order) and 0 < order.closed_ms <= order.paid_ms and self.shown.get(p.id, 0) < order.paid_ms
         if state in _FREE and kept and not crossed and now - order.paid_ms > _JUST_NOW_MS:
             raise Violation(f"I2 {p.id}: told as {state} while the channel has kept {kept} for {now - order.paid_ms} ms")
         if state == "reversed" and not captured:

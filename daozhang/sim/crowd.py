@@ -5,7 +5,7 @@ import logging
 import re
 from collections import Counter
 from contextvars import copy_context
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from daozhang.channels.shelf import Shelf
@@ -50,12 +50,13 @@ class Options:
     odd: float = 0.3  # payers with a habit of their own; the others just pay
     hands: float = 0.2  # payments whose cashier does something more
     gap_ms: int = 400  # between two payments, on average
-    theme: str = ""  # of THEMES; empty: as the seed has it
+    theme: str = ""  # of THEMES, or storm; empty: as the seed has it
 
     def table(self) -> dict[str, Any]:
         return asdict(self)
 
 
+# Some twenty faults a payment; slower, and for the narrowest corners.
 STORM = Options(wire=0.12, store=0.01, crash=0.002, chaos=0.5, chaos_ms=70_000, dark=2, dark_ms=40_000, odd=0.5, hands=0.35)
 
 
@@ -146,6 +147,9 @@ class Town:
     failures: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        theme = self.options.theme or dice(self.seed + 2).choice(TOWNS)
+        if theme == "storm":
+            self.options, theme = replace(STORM, payments=self.options.payments), "late"
         o, self.clock, self.dice = self.options, VirtualClock(self.loop), dice(self.seed)
         self.rand, self.weather = SeededRand(self.seed), Weather(dice(self.seed + 1), o.wire, o.store, o.crash)
         self.twins: dict[str, Twin] = {
@@ -153,7 +157,7 @@ class Town:
             for at, channel in enumerate((one for one in _SHELF if one.name in _GAP_MS), 2)
         }
         ports = {channel.name: int(channel.twin.PORT) for channel in _SHELF if channel.name in _GAP_MS}
-        self.theme = THEMES[o.theme or dice(self.seed + 2).choice(TOWNS)]
+        self.theme = THEMES[theme]
         self.auditor = Auditor(self._order)
         self.wrong: list[str] = []
         self.store = FrailStore(self.weather, self.clock, self)

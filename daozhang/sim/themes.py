@@ -25,4 +25,4 @@ THEMES = {
         ("hesitates", "pays_at_deadline", "types_slowly"), ("again", "over", "over", "reverse", "resolve"), 3, 2,
     ),
 }  # fmt: skip
-TOWNS = ("day", "day", "refunds", "late")
+TOWNS = ("day", "day", "day", "refunds", "refunds", "late", "late", "storm")

@@ -88,3 +88,16 @@ def test_a_charge_notified_after_an_undo_was_taken_opens_the_undo_again() -> Non
     assert not absent.proven and step is not None and step[0] is Op.REVERSE
     undone = learn(asking(absent, Op.REVERSE, m, NOW + 30_000), Op.REVERSE, Finding(Proves.UNDONE), m, NOW + 30_100)
     assert learn(undone, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 31_200).state is State.REVERSED
+
+
+def test_a_vanished_order_is_looked_at_twice_when_a_charge_was_notified_after_its_end() -> None:
+    """UnionPay: told as reversed, then a charge is notified; one "no such order" does not end the looking."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSED, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID, seen=True, decided_ms=NOW + 50_000,
+                first_undo_ms=NOW + 40_000, last_undo_ms=NOW + 40_000, queries=3, last_query_ms=NOW + 50_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 60_000)
+    once = learn(asking(told, Op.QUERY, m, NOW + 60_000), Op.QUERY, Finding(Proves.REVOKED), m, NOW + 60_100)
+    assert once.state is State.REVERSED and once.recheck_ms > NOW + 60_100
+    twice = learn(asking(once, Op.QUERY, m, once.recheck_ms), Op.QUERY, Finding(Proves.REVOKED), m, once.recheck_ms + 100)
+    assert twice.state is State.REVERSED and not twice.recheck_ms
+    assert learn(once, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, once.recheck_ms).state is State.PAID

@@ -16,7 +16,7 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("a late success is not told", R, "        late=late,\n", "        late=False,\n"),
     ("the query gap is forgotten", R, "(gaps[p.queries] if counted else m.query_gap_ms)", "(gaps[p.queries] if counted else 100)"),
     ("at once means never (found by the town)", R, "        return max(least, p.asked_ms)  # at once; never 0, which would mean no timer", "        return least"),
-    ("not found outranks a charge that was shown (found by the town)", R, "    return not p.capture_seen and (m.undo_tells or not p.seen)", "    return True"),
+    ("not found outranks a charge that was shown (found by the town)", R, "    return not p.capture_seen and (m.undo_tells or not p.seen) and (p.absent > 0 or p.undone is Undone.ABSENT)", "    return True"),
     ("a refused request is sent on and on", R, "            return _decided(changed(p, send_out=False), State.NOT_PAID, m, now, refusal=refusal)", "            return p.to(State.SENT, send_out=False)"),
     ("an end is never looked at again", R, "recheck_ms=now + m.aftercare_ms[0] if look else 0", "recheck_ms=0"),
     ("a captured order is told as not paid", R, "        State.PAID,\n        m,\n        now,\n        late=late", "        State.NOT_PAID,\n        m,\n        now,\n        late=late"),
