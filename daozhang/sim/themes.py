@@ -17,7 +17,8 @@ class Theme:
 THEMES = {
     "day": Theme(),
     "refunds": Theme(
-        ("refund_lost", "refund_no_balance", "refund_refused", "lost_after", "error_500"), (), ("refund", "refund", "refund", "resolve"), 3, 3,
+        ("refund_lost", "refund_lost", "refund_no_balance", "refund_refused", "refund_refused", "lost_after", "error_500"), (),
+        ("refund", "refund", "refund", "resolve"), 3, 8,
     ),
     "late": Theme(
         ("success_after_cancel", "success_long_after", "success_long_after", "not_found", "late_arrival", "lost_after", "query_stale", "undo_lost", "undo_refused",

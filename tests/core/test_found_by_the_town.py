@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from daozhang.channels.shelf import Shelf
+from daozhang.core import refund
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
 from daozhang.core.payment import State, Undone
+from daozhang.core.refund import Refund, RefundKind, RefundState
 from daozhang.core.resolve import asking, learn, plan
 from daozhang.flow.find_out import due_ms
 from daozhang.sim.every import AMOUNT, START_MS, new_payment
@@ -101,3 +103,17 @@ def test_a_vanished_order_is_looked_at_twice_when_a_charge_was_notified_after_it
     twice = learn(asking(once, Op.QUERY, m, once.recheck_ms), Op.QUERY, Finding(Proves.REVOKED), m, once.recheck_ms + 100)
     assert twice.state is State.REVERSED and not twice.recheck_ms
     assert learn(once, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, once.recheck_ms).state is State.PAID
+
+
+def test_a_refusal_after_waiting_for_funds_is_no_end_of_a_refund_that_may_be_done() -> None:
+    """P7: the first try had no answer and was done; then the balance was too low, and then the channel refused: the query decides."""
+    sent = refund.asking(Refund("rfd_1", 1, "mer", "pay_1", 500, RefundKind.REFUND, "", NOW, NOW), Op.REFUND, NOW)
+    lost = refund.learn(sent, Op.REFUND, Finding(code="READ_TIMEOUT"), NOW + 3_000)
+    short = refund.learn(refund.asking(lost, Op.REFUND, NOW + 20_000), Op.REFUND, Finding(Proves.REFUND_NO_FUNDS), NOW + 20_100)
+    assert short.state is RefundState.WAITING_FUNDS
+    refused = refund.learn(refund.asking(short, Op.REFUND, NOW + 80_000), Op.REFUND, Finding(Proves.REFUND_REFUSED), NOW + 80_100)
+    assert refused.state is RefundState.UNKNOWN
+    step = refund.plan(refused, manners("alipay"), NOW + 80_100)
+    assert step is not None and step[0] is Op.REFUND_QUERY
+    done = refund.learn(refund.asking(refused, Op.REFUND_QUERY, NOW + 90_000), Op.REFUND_QUERY, Finding(Proves.REFUND_DONE), NOW + 90_100)
+    assert done.state is RefundState.SUCCEEDED
