@@ -308,9 +308,11 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 def _may_be_gone(p: Payment, m: Manners) -> bool:
     """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order.
 
-    Nor at the first time: the undo's own answer, or an earlier query, must have said so too.
+    Nor at the first time: an earlier query must have said so too, or the undo's own answer, where an undo before the order
+    keeps the order out.
     """
-    return not p.capture_seen and (m.undo_tells or not p.seen) and (p.absent > 0 or p.undone is Undone.ABSENT)
+    again = p.absent > 0 or (p.undone is Undone.ABSENT and not m.undone_vanishes)
+    return not p.capture_seen and (m.undo_tells or not p.seen) and again
 
 
 def _window(p: Payment, m: Manners, now: int) -> Payment:

@@ -36,6 +36,7 @@ class Auditor:
         self.ledger: dict[tuple[str, str], int] = defaultdict(int)
         self.asked: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.shown: dict[str, int] = {}  # when a believed answer or notify last showed a charge of a payment
+        self.denied: dict[str, list[int]] = defaultdict(list)  # when a query said "no such order"
         self.once: set[str] = set()  # numbers whose pay request may have arrived: it is never sent again
         self.steps = 0
 
@@ -58,6 +59,8 @@ class Auditor:
         for line in change.evidence:
             if line.proves == "captured":
                 self.shown[stored.id] = now
+            if line.op == "query" and line.proves == "absent":
+                self.denied[stored.id].append(now)
             if line.kind == "answered" and line.op == "pay" and line.proves != "not_sent":
                 self.once.add("DZ" + stored.id[4:])
         fresh = change.key is not None and change.refund is None
@@ -85,9 +88,11 @@ class Auditor:
             raise Violation(f"I4 {p.id}: {state}, and the channel captured {captured} of {p.amount_fen}")
         if state in ("paid", "surplus") and kept != p.amount_fen:
             raise Violation(f"I4 {p.id}: {state}, and the channel keeps {kept}")
-        # An accepted undo is the channel's word that the order is over. Where the channel itself charges after that, and
-        # nobody has shown us this charge, we cannot know it yet: it comes as a late success.
-        crossed = bool(order) and 0 < order.closed_ms <= order.paid_ms and self.shown.get(p.id, 0) < order.paid_ms
+        # An accepted undo is the channel's word that the order is over, and so is "no such order", said twice after an undo.
+        # Where the channel charges all the same, and nobody has shown us this charge, it comes as a late success.
+        paid_ms = order.paid_ms if order else 0
+        over = bool(order) and (0 < order.closed_ms <= paid_ms or (sum(at > paid_ms for at in self.denied[p.id]) >= 2 and p.undo_tries))
+        crossed = over and self.shown.get(p.id, 0) < paid_ms
         if state in _FREE and kept and not crossed and now - order.paid_ms > _JUST_NOW_MS:
             raise Violation(f"I2 {p.id}: told as {state} while the channel has kept {kept} for {now - order.paid_ms} ms")
         if state == "reversed" and not captured:
