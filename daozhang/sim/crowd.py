@@ -234,7 +234,7 @@ class Town:
         self.healed_ms = healed = self.clock.now_ms()
         await self.clock.sleep_until(healed + _SOON_MS)
         self._judge(lambda: self.auditor.soon(self.store.payments_.values(), self.store.timers.by_subject))
-        while self.store.timers.by_subject and self.clock.now_ms() < healed + _LONG_MS:
+        while self.store.timers.by_subject and self.clock.now_ms() < healed + _LONG_MS and not self.wrong:
             await self.clock.sleep_until(max(self.clock.now_ms() + 1_000, self.quiet_until() + 1_000))
         await asyncio.sleep(30)
         orders: dict[str, Any] = {}
@@ -254,7 +254,7 @@ class Town:
     async def _open(self) -> None:
         ident = f"mer_{ulid(START_MS, self.rand.bytes(9), 0)}"
         bucket = bucket_of_merchant(ident)
-        policy = self.dice.choice(("keep", "give_back"))
+        policy = self.dice.choice(("keep", "refund"))
         self.merchant = Merchant(ident, bucket, "店", False, START_MS, trade="goods", late_policy=policy)
         await self.store.add_merchant(self.merchant)
         self.shop, *self.tills = (f"{kind}_{ulid(START_MS, self.rand.bytes(9), bucket)}" for kind in ("sto", "till", "till", "till"))

@@ -1,10 +1,8 @@
-"""Planting one bug of `tests.sim.bugs` into a copy of the package, and running towns over it until it is found."""
+"""Planting one bug of `tests.sim.bugs` into a module as it is imported, and running towns over it until it is found."""
 
-import os
-import shutil
+import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +13,28 @@ from tests.sim.bugs import BUGS, TOWNS
 
 PACKAGE = Path(daozhang.__file__).parent
 _HUNT = """
-import logging
+import importlib.util, json, logging, sys
+from importlib.machinery import SourceFileLoader
+
+module, path, right, wrong, theme, most = json.loads(sys.argv[1])
+
+class Wrong(SourceFileLoader):
+    def get_code(self, name):
+        text = self.get_source(name)
+        assert text.count(right) == 1
+        return self.source_to_code(text.replace(right, wrong), path)
+
+class Finder:
+    @staticmethod
+    def find_spec(name, where=None, target=None):
+        return importlib.util.spec_from_file_location(name, path, loader=Wrong(name, path)) if name == module else None
+
+sys.meta_path.insert(0, Finder)
 from daozhang.sim.crowd import Options
 from daozhang.sim.proof import one
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-options = Options(theme={theme!r})
-found = next(((seed, result.wrong[0]) for seed in range(1, {most} + 1) if (result := one(seed, options)).wrong), (0, ""))
+options = Options(theme=theme)
+found = next(((seed, result.wrong[0]) for seed in range(1, most + 1) if (result := one(seed, options)).wrong), (0, ""))
 print(found[0], found[1])
 """
 
@@ -36,16 +50,12 @@ class Found(NamedTuple):
 
 def find(bug: tuple[str, str, str, str], most: int) -> Found:
     name, file, right, wrong = bug
-    theme = TOWNS.get(name, "")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "daozhang"
-        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "web"))
-        text = (copy / file).read_text("utf-8")
-        if text.count(right) != 1:
-            raise LookupError(f"{name}: its line has moved; mend tests/sim/bugs.py")
-        (copy / file).write_text(text.replace(right, wrong), "utf-8")
-        done = subprocess.run([sys.executable, "-c", _HUNT.format(most=most, theme=theme)], cwd=folder,
-                              env={**os.environ, "PYTHONPATH": folder}, capture_output=True, text=True, check=False)  # fmt: skip
+    theme, path = TOWNS.get(name, ""), PACKAGE / file
+    if path.read_text("utf-8").count(right) != 1:
+        raise LookupError(f"{name}: its line has moved; mend tests/sim/bugs.py")
+    module = "daozhang." + file.removesuffix(".py").replace("/", ".")
+    told = json.dumps([module, str(path), right, wrong, theme, most])
+    done = subprocess.run([sys.executable, "-c", _HUNT, told], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-800:]}")
     seed, _, why = done.stdout.strip().partition(" ")
