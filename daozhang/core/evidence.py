@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from daozhang.core.changed import changed
 from daozhang.core.texts import kept
 
 
@@ -48,7 +49,10 @@ class Proves(StrEnum):
     REFUND_NO_FUNDS = "refund_no_funds"
 
 
-@dataclass(frozen=True, slots=True)
+_STRANGERS = frozenset({"code", "text", "trade_no", "qr", "detail"})
+
+
+@dataclass(frozen=True)
 class Finding:
     """One answer, read through its channel's table.
 
@@ -73,8 +77,12 @@ class Finding:
     trail: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("code", "text", "trade_no", "qr", "detail"):
+        for name in _STRANGERS:
             object.__setattr__(self, name, kept(getattr(self, name)))
+
+    def but(self, **changes: Any) -> "Finding":
+        """The same answer with some fields changed; what is new of strangers is made fit to be kept."""
+        return changed(self, **{name: kept(value) if name in _STRANGERS else value for name, value in changes.items()})
 
 
 @dataclass(frozen=True)

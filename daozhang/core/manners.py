@@ -42,6 +42,7 @@ class Manners:
     undo_after_ms: int = 0  # no undo may reach the channel earlier than this after the pay request
     undo_within_ms: int = 0  # the channel undoes an order for so long (0: it names no end)
     undo_tells: bool = True  # an accepted undo says whether there had been a charge
+    undone_vanishes: bool = False  # an undone order is not found any more: "no such order" says nothing of a younger charge
     pushes_code: bool = True  # the result of a payment by code is pushed; otherwise nobody but us will find a late one
     reverses_qr: bool = True  # an order shown as a QR can be undone with its result unknown; otherwise it is closed
     query_gaps_ms: tuple[int, ...] = ()  # before each query of the window, instead of the rhythm: so many and no more

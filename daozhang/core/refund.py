@@ -149,10 +149,10 @@ def learn(r: Refund, op: Op, f: Finding, now: int) -> Refund:
             return changed(r, out=False, tries=0)
         case Proves.REFUND_NO_FUNDS if op is Op.REFUND:
             return r.to(RefundState.WAITING_FUNDS, failure=failure)
-        case Proves.REFUND_REFUSED if op is Op.REFUND and (first or r.state is RefundState.WAITING_FUNDS):
+        case Proves.REFUND_REFUSED if op is Op.REFUND and first:
             return r.to(RefundState.FAILED, decided_ms=now, out=False, failure=failure)
         case Proves.REFUND_REFUSED if op is Op.REFUND:
-            # An earlier try had no answer: the refusal may only mean "already done". The query decides.
+            # An earlier try may have had no answer: the refusal may only mean "already done". The query decides.
             return r.to(RefundState.UNKNOWN, refused_then=max(r.refused_then, 1), failure=failure)
         case Proves.REFUND_REFUSED if op is Op.REFUND_QUERY:
             # The body of a query says that this very refund has ended without money for the payer.

@@ -165,11 +165,16 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
 
 
 def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
-    """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way."""
+    """Asked less often. A capture seen here is no longer undone: it settles once no undo can be under way.
+
+    Where the charge was only notified and the channel now knows no such order, an undo of ours was heard and its answer
+    lost: the undo is repeated, for its answer tells.
+    """
     undo_was_last = p.last_undo_ms >= p.last_query_ms
     if undo_was_last and p.undone in ACCEPTED:
         return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
-    undoable = p.undone not in ACCEPTED and not p.capture_seen and may_undo(p, m, now)
+    taken = p.capture_seen and not p.absent
+    undoable = p.undone not in ACCEPTED and not taken and may_undo(p, m, now)
     if undoable and not undo_was_last and now - p.last_answer_ms <= m.fresh_ms:
         return undo_verb(p, m), now
     age = max(p.last_answer_ms - p.first_undo_ms, 0)
@@ -284,6 +289,8 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return _decided(p, state, m, now, seen=True, refusal=refusal)
         case Proves.RETURNED:
             return _decided(p, State.REVERSED, m, now, seen=True, trade_no=f.trade_no or p.trade_no)
+        case Proves.REVOKED if m.undone_vanishes and p.undone not in ACCEPTED:
+            return _window(changed(p, absent=p.absent + 1), m, now)  # read before the undo was opened again
         case Proves.REVOKED:
             charged = p.capture_seen or p.undone is Undone.PAID
             return _decided(p, State.REVERSED if charged else State.CLOSED, m, now, seen=True)
@@ -299,8 +306,13 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 
 def _may_be_gone(p: Payment, m: Manners) -> bool:
-    """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order."""
-    return not p.capture_seen and (m.undo_tells or not p.seen)
+    """Whether "no such order" can be believed: not of a charge that was shown, nor, where an undo does not tell, of a shown order.
+
+    Nor at the first time: an earlier query must have said so too, or the undo's own answer, where an undo before the order
+    keeps the order out.
+    """
+    again = p.absent > 0 or (p.undone is Undone.ABSENT and not m.undone_vanishes)
+    return not p.capture_seen and (m.undo_tells or not p.seen) and again
 
 
 def _window(p: Payment, m: Manners, now: int) -> Payment:
@@ -343,10 +355,19 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves is not Proves.CAPTURED:
         return p
     if p.state in NOTHING_TAKEN:
-        return changed(p, recheck_ms=now, capture_seen=True)
+        return changed(p, recheck_ms=now, capture_seen=True, absent=0)
     if p.proven:
         return p
-    return changed(p, seen=True, capture_seen=True) if p.undo_tries else captured(p, f, m, now)
+    if not p.undo_tries:
+        return captured(p, f, m, now)
+    return _opened_again(changed(p, seen=True, capture_seen=True), m)
+
+
+def _opened_again(p: Payment, m: Manners) -> Payment:
+    """A charge was shown after an undo was taken, and may be younger than it: what the undo did is open, and it is repeated."""
+    if not m.undone_vanishes or p.undone not in (Undone.UNPAID, Undone.ABSENT):
+        return p
+    return changed(p, undone=Undone.NO, undo_out=True)
 
 
 def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
@@ -356,6 +377,9 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     p = changed(p, rechecks=p.rechecks + 1)
     # A signed notify claims a charge: "not found" and "not yet paid" are then only stale.
     stale = p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)
+    if p.capture_seen and m.undone_vanishes and f.proves is Proves.REVOKED:
+        # Where an undone order vanishes, "vanished" is not found in other words: it must be said twice.
+        stale, p = not p.absent, changed(p, absent=p.absent + 1)
     if f.proves in (Proves.NOTHING, Proves.NOT_SENT) or stale:
         gap = m.deferred_gaps_ms[min(p.rechecks, len(m.deferred_gaps_ms)) - 1]
         return changed(p, recheck_ms=now + gap)
@@ -366,11 +390,11 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
-    known = changed(p, seen=True, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
+    known = changed(p, seen=True, absent=0, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
     taken_back = known.undone is Undone.PAID or (known.undone in ACCEPTED and not m.undo_tells)
     may_go_back = taken_back or (known.undo_out and known.undone is Undone.NO)
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
-        return _window(known, m, now)
+        return _window(_opened_again(known, m), m, now)
     late = p.state in NOTHING_TAKEN or p.state is State.DEFERRED or known.undone in ACCEPTED
     return _decided(
         known,

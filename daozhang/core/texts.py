@@ -30,11 +30,14 @@ def kept(value: Any) -> Any:
     An answer that proves something must not be lost because its explanation holds a character that cannot be stored.
     """
     if isinstance(value, str):
-        if value.isascii() and "\0" not in value:
-            return value  # nearly every text
-        return _NOT_KEPT.sub("\ufffd", value)
+        return value if value.isascii() and "\0" not in value else _NOT_KEPT.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {kept(name): kept(held) for name, held in value.items()}
+        return {_text_kept(name): _text_kept(held) for name, held in value.items()}
     if isinstance(value, list | tuple):
         return [kept(held) for held in value]
     return value
+
+
+def _text_kept(value: Any) -> Any:
+    """`kept`, for what is nearly always a plain text."""
+    return value if type(value) is str and value.isascii() and "\0" not in value else kept(value)

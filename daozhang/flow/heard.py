@@ -103,12 +103,17 @@ async def _alarm(house: House, kind: str, subject: str, detail: dict[str, Any]) 
 
 
 async def _believe(house: House, payment: Payment, row: AccountRow, judged: Judged) -> None:
-    """Add the notify to the payment's story once, and let it settle what it may settle."""
+    """Add the notify to the payment's story once, and let it settle what it may settle.
+
+    Where an undo of ours or a told end speaks against it, a repeat counts too: it may be about a second charge of the same
+    order (a channel that charges after an accepted undo numbers it alike), and asking once more harms nobody.
+    """
     notify_id = judged.finding.detail.get("notify_id", "")
     manners = house.channel(payment.channel).manners
     for _ in range(5):
         lines = await house.store.evidence(payment.id)
-        if notify_id and any(line.detail.get("notify_id") == notify_id for line in lines if line.kind == "notified"):
+        told = any(line.detail.get("notify_id") == notify_id for line in lines if line.kind == "notified")
+        if notify_id and told and payment.proven and payment.state not in NOTHING_TAKEN:
             return
         pen = Pen(house, payment, row.fee_rate)
         pen.note_answer(Op.NOTIFY, judged.finding)

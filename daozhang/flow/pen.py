@@ -57,7 +57,7 @@ class Pen:
         A late capture that finds its sale taken is written down as a surplus instead (promise P3).
         """
         after = await self._with_hour(after)
-        if after.question and not self.stored.question:
+        if after.question and not self.stored.question and after.answer_by_ms > 0:
             timer_ms = min(timer_ms, after.answer_by_ms) if timer_ms else after.answer_by_ms
         change = self._change(after, timer_ms, key, wake)
         before = self.stored

@@ -17,6 +17,7 @@ from daozhang.core.refund import (
     Refund,
     RefundKind,
     RefundState,
+    learn,
     plan,
     refunding,
 )
@@ -25,6 +26,7 @@ from daozhang.flow.house import GRACE_MS, House
 from daozhang.flow.pen import event
 
 _DAY_MS = 86_400_000
+_STAYS_MS = 4_000  # a pause so short is waited out; the janitor comes only when we have died meanwhile
 _EVENT = {RefundState.SUCCEEDED: "refund.succeeded", RefundState.FAILED: "refund.failed",
           RefundState.WAITING_FUNDS: "refund.waiting_funds"}  # fmt: skip
 
@@ -65,13 +67,9 @@ async def begin(
     else:
         raise Conflict("others keep moving the payment")
     work = asyncio.ensure_future(drive_refund(house, refund.id))
-    house.proc.spawn(_hold(work), f"refund {refund.id}")
+    house.proc.hold(work)  # what it meets is the timer's to repeat
     await asyncio.wait({work}, timeout=wait_ms / 1000)
     return await house.store.refund(refund.id) or refund
-
-
-async def _hold(work: "asyncio.Future[Any]") -> None:
-    await asyncio.wait({work})
 
 
 async def _written(
@@ -129,13 +127,19 @@ async def drive_refund(house: House, refund_id: str) -> Refund | None:
                 errand.hear(wish.op, finding)
                 wish = talk.send((finding, house.clock.now_ms()))
                 continue
-            await errand.commit(wish.refund, wish.until_ms)
-            if wish.until_ms - house.clock.now_ms() > 4_000:
+            stays = wish.until_ms - house.clock.now_ms() <= _STAYS_MS
+            await errand.commit(wish.refund, wish.until_ms + (GRACE_MS if stays else 0))
+            if not stays:
                 return errand.refund
             await house.clock.sleep_until(wish.until_ms)  # the pause between two refunds of one order
             wish = talk.send((Finding(), house.clock.now_ms()))
     except StopIteration as end:
-        return await errand.commit(end.value, 0)
+        try:
+            return await errand.commit(end.value, 0)
+        except Conflict:
+            return await errand.merge()
+    except Conflict:
+        return await errand.merge()
 
 
 class _Errand:
@@ -170,8 +174,30 @@ class _Errand:
             raise Conflict("others keep moving the payment")
         self.refund = changed(change.refund or after, version=self.refund.version + 1)
         self.lines.clear()
+        self._heard = None
         self.house.waiters.wake(self.payment.id)
         return self.refund
+
+    async def merge(self) -> Refund:
+        """Another worker carries the refund on. What we heard and could not write down is learned over its newer version."""
+        for _ in range(5):
+            refund = await self.house.store.refund(self.refund.id)
+            payment = await self.house.store.payment(self.payment.id)
+            if refund is None or payment is None:
+                raise Conflict("the refund was never stored")
+            if self._heard is None or refund.state not in UNDER_WAY:
+                return refund
+            self.refund, self.payment = refund, payment
+            now, (op, finding) = self.house.clock.now_ms(), self._heard
+            after = learn(refund, op, finding, now)
+            self.lines.clear()
+            self.hear(op, finding)
+            step = plan(after, self.manners, now)
+            try:
+                return await self.commit(after, step[1] if step else 0)
+            except Conflict:
+                continue
+        raise Conflict("others keep moving the refund")
 
     def _change(self, after: Refund, timer_ms: int) -> Change:
         before, payment, now = self.refund, self.payment, self.house.clock.now_ms()

@@ -35,6 +35,9 @@ class Auditor:
         self.told: dict[str, list[str]] = defaultdict(list)
         self.ledger: dict[tuple[str, str], int] = defaultdict(int)
         self.asked: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.shown: dict[str, int] = {}  # when a believed answer or notify last showed a charge of a payment
+        self.denied: dict[str, list[int]] = defaultdict(list)  # when a query said "no such order"
+        self.once: set[str] = set()  # numbers whose pay request may have arrived: it is never sent again
         self.steps = 0
 
     # -- after every commit ------------------------------------------------------------------------------------------------
@@ -53,6 +56,13 @@ class Auditor:
             self.ledger[stored.id, one.credit] -= one.amount_fen
         for event in change.events:
             self._heard(event, stored)
+        for line in change.evidence:
+            if line.proves == "captured":
+                self.shown[stored.id] = now
+            if line.op == "query" and line.proves == "absent":
+                self.denied[stored.id].append(now)
+            if line.kind == "answered" and line.op == "pay" and line.proves != "not_sent":
+                self.once.add("DZ" + stored.id[4:])
         fresh = change.key is not None and change.refund is None
         if fresh and self.keys.setdefault(change.key.key, stored.id) != stored.id:
             raise Violation(f"I7 {change.key.key}: one key made two payments")
@@ -78,8 +88,11 @@ class Auditor:
             raise Violation(f"I4 {p.id}: {state}, and the channel captured {captured} of {p.amount_fen}")
         if state in ("paid", "surplus") and kept != p.amount_fen:
             raise Violation(f"I4 {p.id}: {state}, and the channel keeps {kept}")
-        # Alipay's word "closed, nothing was charged" is a proof; a charge that crosses it comes as a late success.
-        crossed = bool(order) and p.channel == "alipay" and 0 < order.closed_ms <= order.paid_ms
+        # An accepted undo is the channel's word that the order is over, and so is "no such order", said twice after an undo.
+        # Where the channel charges all the same, and nobody has shown us this charge, it comes as a late success.
+        paid_ms = order.paid_ms if order else 0
+        over = bool(order) and (0 < order.closed_ms <= paid_ms or (sum(at > paid_ms for at in self.denied[p.id]) >= 2 and p.undo_tries))
+        crossed = over and self.shown.get(p.id, 0) < paid_ms
         if state in _FREE and kept and not crossed and now - order.paid_ms > _JUST_NOW_MS:
             raise Violation(f"I2 {p.id}: told as {state} while the channel has kept {kept} for {now - order.paid_ms} ms")
         if state == "reversed" and not captured:
@@ -93,6 +106,8 @@ class Auditor:
         times.append(now)
         if op == "query" and len(times) > 80:
             raise Violation(f"I15 {number}: {len(times)} queries")
+        if op == "pay" and number in self.once:
+            raise Violation(f"I2 {number}: the pay request left again after one that may have arrived")
         if op == "pay" and len(times) > 3:
             raise Violation(f"I2 {number}: the pay request left {len(times)} times")
 

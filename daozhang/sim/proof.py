@@ -58,7 +58,7 @@ def one(seed: int, options: Options) -> Result:
         town: Town = play(seed, options)
     except Exception as why:
         return Result(seed, 0, 0, 0, [f"the town broke down: {why!r}"], {})
-    return Result(seed, len(town.store.payments_), town.auditor.steps, sum(town.weather.struck.values()), town.wrong, town.rare.counts)
+    return Result(seed, len(town.store.payments_), town.auditor.steps, town.faults(), town.wrong, town.rare.counts)
 
 
 def _one(given: tuple[int, Options]) -> Result:

@@ -21,6 +21,7 @@ from daozhang.core.payment import FOLLOWS, OPEN, RECEIVED, SALE_IS_FREE, Payment
 from daozhang.core.ports import AccountRow, Change, Due, Event, Key
 from daozhang.core.refund import FOLLOWS as REFUND_FOLLOWS
 from daozhang.core.refund import UNDER_WAY, Refund, RefundState
+from daozhang.sim.timers import Timers
 
 _KINDS = frozenset({"asked", "answered", "notified", "act", "told", "decided"})
 _REFUND_ENDS = frozenset(RefundState) - UNDER_WAY
@@ -41,8 +42,7 @@ class SimStore:
         self.transfers: list[tuple[str, Transfer]] = []
         self.events_: list[tuple[int, Event]] = []
         self.keys_: dict[tuple[str, str], tuple[Key, str]] = {}
-        self.timers: dict[str, Due] = {}
-        self.leases: dict[str, int] = {}
+        self.timers = Timers()
         self.alarms_: list[tuple[str, str, int, dict[str, Any]]] = []
         self.balance: dict[tuple[str, str], int] = defaultdict(int)
         self._merchants: dict[str, Merchant] = {}
@@ -52,6 +52,7 @@ class SimStore:
         self._accounts: dict[str, AccountRow] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._of_sale: dict[tuple[str, str], list[str]] = defaultdict(list)  # two indexes, as the schema has them
+        self._numbers: dict[str, set[int]] = defaultdict(set)  # of evidence
         self._of_payment: dict[str, list[str]] = defaultdict(list)
 
     # -- Store ---------------------------------------------------------------------------------------------------------
@@ -95,8 +96,10 @@ class SimStore:
 
     def _check_lines(self, change: Change) -> None:
         """Evidence, postings and the refund, as the schema wants them."""
-        numbers = [line.n for line in change.evidence] + [line.n for line in self.evidence_.get(change.payment.id, [])]
-        must(len(set(numbers)) == len(numbers) and min(numbers, default=1) > 0, "every evidence number once")
+        if change.evidence:
+            known, fresh = self._numbers[change.payment.id], {line.n for line in change.evidence}
+            once = len(fresh) == len(change.evidence) and known.isdisjoint(fresh)
+            must(once and min(fresh) > 0, "every evidence number once")
         must(all(line.kind in _KINDS for line in change.evidence), "evidence has a kind")
         must(
             not change.transfers or change.evidence or change.events, "postings take their date from evidence or event"
@@ -121,6 +124,7 @@ class SimStore:
             self._of_sale[stored.merchant, stored.merchant_order_no].append(stored.id)
         self.payments_[stored.id] = stored
         self.evidence_[stored.id].extend(change.evidence)
+        self._numbers[stored.id].update(line.n for line in change.evidence)
         for transfer in change.transfers:
             self.transfers.append((stored.id, transfer))
             self.balance[stored.merchant, transfer.debit] += transfer.amount_fen
@@ -142,12 +146,7 @@ class SimStore:
                 listener(stored.id)
 
     def _set_timer(self, subject: str, bucket: int, at_ms: int) -> None:
-        held = self.timers.get(subject)
-        self.leases.pop(subject, None)
-        if at_ms:
-            self.timers[subject] = Due(subject, bucket, at_ms, held.fence + 1 if held else 1)
-        else:
-            self.timers.pop(subject, None)
+        self.timers.write(subject, bucket, at_ms)
 
     def listen(self, callback: Callable[[str], None]) -> None:
         self._listeners.append(callback)
@@ -183,21 +182,15 @@ class SimStore:
     async def claim(self, now_ms: int, most: int, lease_ms: int) -> Sequence[Due]:
         """Here a lease ends by the simulation's time."""
         await self._pause()
-        free = [d for d in self.timers.values() if d.run_at_ms <= now_ms and self.leases.get(d.subject, 0) <= now_ms]
-        claimed = [replace(d, fence=d.fence + 1) for d in sorted(free, key=lambda d: d.run_at_ms)[:most]]
-        self.timers.update({d.subject: d for d in claimed})
-        self.leases.update({d.subject: now_ms + lease_ms for d in claimed})
-        return claimed
+        return self.timers.claim(now_ms, most, lease_ms)
 
     async def release(self, due: Due) -> None:
         await self._pause()
-        held = self.timers.get(due.subject)
-        if held is not None and held.fence == due.fence:
-            self._set_timer(due.subject, due.bucket, 0)
+        self.timers.release(due)
 
     async def next_due_ms(self) -> int | None:
         await self._pause()
-        return min((d.run_at_ms for d in self.timers.values()), default=None)
+        return min((d.run_at_ms for d in self.timers.by_subject.values()), default=None)
 
     async def alarm(self, kind: str, subject: str, at_ms: int, detail: dict[str, Any]) -> None:
         await self._pause()

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from daozhang.channels.shelf import Shelf
+from daozhang.core import refund
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.manners import Manners
 from daozhang.core.payment import State, Undone
-from daozhang.core.resolve import asking, learn
+from daozhang.core.refund import Refund, RefundKind, RefundState
+from daozhang.core.resolve import asking, learn, plan
 from daozhang.flow.find_out import due_ms
 from daozhang.sim.every import AMOUNT, START_MS, new_payment
 
@@ -51,3 +53,67 @@ def test_a_signed_notify_during_an_undo_outranks_not_found() -> None:
     stale = learn(told, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 54_000)
     assert not stale.proven and due_ms(stale, m, NOW + 54_000) > 0
     assert learn(stale, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 700_000).state is State.PAID
+
+
+def test_the_first_not_found_is_no_end_even_after_an_accepted_undo() -> None:
+    """P2: the pay request may have arrived; the undo was accepted, and one query says "no such order": it is asked again."""
+    m = manners()
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 50_000, queries=5, last_query_ms=NOW + 60_000)  # fmt: skip
+    first = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 60_000)
+    assert not first.proven and NOW + 60_000 < due_ms(first, m, NOW + 60_000) <= NOW + 60_000 + 2 * m.query_gap_ms
+    assert learn(first, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 66_000).state is State.CLOSED
+
+
+def test_an_undo_that_was_heard_and_never_answered_is_repeated_until_it_is() -> None:
+    """P6: UnionPay charged and notified, took our reversal, every answer of it was lost, and knows no such order now."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.DEFERRED, asked_ms=NOW, undo_tries=6, undo_out=True, seen=True, capture_seen=True,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 90_000, queries=16, last_query_ms=NOW + 400_000)  # fmt: skip
+    absent = learn(p, Op.QUERY, Finding(Proves.ABSENT), m, NOW + 400_050)
+    step = plan(absent, m, NOW + 400_050, False)
+    assert step is not None and step[0] is Op.REVERSE
+    shown = learn(absent, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 400_050)
+    step = plan(shown, m, NOW + 400_050, False)
+    assert step is not None and step[0] is Op.QUERY  # a charge that the channel still shows is not undone any more
+
+
+def test_a_charge_notified_after_an_undo_was_taken_opens_the_undo_again() -> None:
+    """UnionPay: the undo was taken (or the order had not come yet), then a charge is notified; "no such order" is no end now."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.ABSENT, give_up=True,
+                first_undo_ms=NOW + 5_000, last_undo_ms=NOW + 5_000, queries=1, last_query_ms=NOW + 5_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 20_000)
+    assert not told.proven and told.undone is Undone.NO and told.undo_out
+    absent = learn(asking(told, Op.QUERY, m, NOW + 29_950), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 30_000)
+    step = plan(absent, m, NOW + 30_000, False)
+    assert not absent.proven and step is not None and step[0] is Op.REVERSE
+    undone = learn(asking(absent, Op.REVERSE, m, NOW + 30_000), Op.REVERSE, Finding(Proves.UNDONE), m, NOW + 30_100)
+    assert learn(undone, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 31_200).state is State.REVERSED
+
+
+def test_a_vanished_order_is_looked_at_twice_when_a_charge_was_notified_after_its_end() -> None:
+    """UnionPay: told as reversed, then a charge is notified; one "no such order" does not end the looking."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSED, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID, seen=True, decided_ms=NOW + 50_000,
+                first_undo_ms=NOW + 40_000, last_undo_ms=NOW + 40_000, queries=3, last_query_ms=NOW + 50_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 60_000)
+    once = learn(asking(told, Op.QUERY, m, NOW + 60_000), Op.QUERY, Finding(Proves.REVOKED), m, NOW + 60_100)
+    assert once.state is State.REVERSED and once.recheck_ms > NOW + 60_100
+    twice = learn(asking(once, Op.QUERY, m, once.recheck_ms), Op.QUERY, Finding(Proves.REVOKED), m, once.recheck_ms + 100)
+    assert twice.state is State.REVERSED and not twice.recheck_ms
+    assert learn(once, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, once.recheck_ms).state is State.PAID
+
+
+def test_a_refusal_after_waiting_for_funds_is_no_end_of_a_refund_that_may_be_done() -> None:
+    """P7: the first try had no answer and was done; then the balance was too low, and then the channel refused: the query decides."""
+    sent = refund.asking(Refund("rfd_1", 1, "mer", "pay_1", 500, RefundKind.REFUND, "", NOW, NOW), Op.REFUND, NOW)
+    lost = refund.learn(sent, Op.REFUND, Finding(code="READ_TIMEOUT"), NOW + 3_000)
+    short = refund.learn(refund.asking(lost, Op.REFUND, NOW + 20_000), Op.REFUND, Finding(Proves.REFUND_NO_FUNDS), NOW + 20_100)
+    assert short.state is RefundState.WAITING_FUNDS
+    refused = refund.learn(refund.asking(short, Op.REFUND, NOW + 80_000), Op.REFUND, Finding(Proves.REFUND_REFUSED), NOW + 80_100)
+    assert refused.state is RefundState.UNKNOWN
+    step = refund.plan(refused, manners("alipay"), NOW + 80_100)
+    assert step is not None and step[0] is Op.REFUND_QUERY
+    done = refund.learn(refund.asking(refused, Op.REFUND_QUERY, NOW + 90_000), Op.REFUND_QUERY, Finding(Proves.REFUND_DONE), NOW + 90_100)
+    assert done.state is RefundState.SUCCEEDED

@@ -4,8 +4,12 @@ So whatever the simulation proves about the flow holds for the store that runs i
 """
 
 import asyncio
+import inspect
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,14 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daozhang.core.directory import Merchant
+from daozhang.core.directory import ApiKey, Merchant, Shop, Till
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict, KeyUsed, SaleTaken
 from daozhang.core.ledger import of_payment, of_refund
 from daozhang.core.must import Broken
 from daozhang.core.payment import Payment, State
-from daozhang.core.ports import Change, Due, Event, Key
+from daozhang.core.ports import AccountRow, Change, Due, Event, Key
 from daozhang.core.refund import Refund, RefundKind, RefundState
+from daozhang.sim import crowd
 from daozhang.sim.store import SimStore
 from daozhang.store.embedded import Embedded
 from daozhang.store.migrate import migrate
@@ -88,6 +93,8 @@ class Both:
             assert await real.payment(p.id) == await sim.payment(p.id)
             assert await real.evidence(p.id) == await sim.evidence(p.id)
             assert await real.refunds_of(p.id) == await sim.refunds_of(p.id)
+            for refund in await sim.refunds_of(p.id):
+                assert await real.refund(refund.id) == await sim.refund(refund.id) == refund
             assert await real.sale(p.merchant, p.merchant_order_no) == await sim.sale(p.merchant, p.merchant_order_no)
             for tail in (p.id[-4:], p.id[-9:], p.merchant_order_no[-4:], "DZ" + p.id[4:]):
                 assert await real.lookup(p.merchant, no_tail=tail) == await sim.lookup(p.merchant, no_tail=tail)
@@ -265,6 +272,64 @@ def test_the_work_met_every_outcome() -> None:
 def test_both_stores_do_and_say_the_same_for_long(beside: Any, ops: list[tuple[Any, ...]]) -> None:
     runner, store, link = beside
     runner.run(_run(store, link, ops))
+
+
+def test_the_accounts_and_keys_that_the_flow_reads_are_the_same(beside: Any) -> None:
+    """Shops, tills, keys, accounts and one refund, read in every way in which the flow reads them."""
+    runner, store, _ = beside
+    sim = SimStore()
+
+    async def play() -> None:
+        m = merchant()
+        shop, till = Shop(new_id("sto", m.bucket), m.bucket, m.id, "店", NOW), new_id("till", m.bucket)
+        rows = [
+            AccountRow(new_id("acc", m.bucket), m.bucket, m.id, channel, False, 38, {"app_id": f"{m.id} {channel}"}, {"key": "secret"})
+            for channel in ("alipay", "wechatpay")
+        ]
+        key = ApiKey(new_id("key", m.bucket), m.bucket, m.id, False, frozenset({"payments"}), sha256(m.id.encode()).hexdigest(), NOW)
+        for one in (store, sim):
+            await one.add_merchant(m)
+            await one.add_shop(shop)
+            await one.add_till(Till(till, m.bucket, m.id, shop.id, "1", NOW))
+            for row in rows:
+                await one.add_account(row, Seal(b"k" * 32).close(row.id, row.secrets))
+            await one.add_key(key)
+        reads: list[Callable[[Any], Any]] = [
+            lambda one: one.shop(m.id, shop.id), lambda one: one.shop("mer_other", shop.id), lambda one: one.till(m.id, till),
+            lambda one: one.shops(m.id, "", 5), lambda one: one.tills(m.id, "", 5), lambda one: one.account(rows[0].id),
+            lambda one: one.account("acc_none"), lambda one: one.account_for(m.id, "wechatpay", False),
+            lambda one: one.account_for(m.id, "alipay", True), lambda one: one.accounts(m.id),
+            lambda one: one.accounts_by_app("alipay", f"{m.id} alipay"), lambda one: one.key_by_hash(key.sha256),
+            lambda one: one.keys(m.id), lambda one: one.refund("rfd_none"),
+        ]  # fmt: skip
+        for at, read in enumerate(reads):
+            assert await read(store) == await read(sim), at
+
+    runner.run(play())
+
+
+def test_every_method_that_the_town_uses_is_compared_here() -> None:
+    """A town is played with a store that notes what it is asked; each of those names stands in this file."""
+    asked: set[str] = set()
+
+    class Noting(SimStore):
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if not name.startswith("_") and inspect.iscoroutinefunction(found):
+                asked.add(name)
+            return found
+
+    class Town(crowd.Town):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            self.store.__class__ = type("NotingFrail", (Noting, crowd.FrailStore), {})
+
+    loop = crowd.VirtualLoop(crowd.START_MS)
+    loop.set_task_factory(crowd._factory)
+    crowd.run(Town(3, crowd.Options(payments=60, theme="late"), loop).play(), loop)
+    here = Path(__file__).read_text("utf-8")
+    assert {"apply", "claim", "account_for"} <= asked
+    assert [name for name in sorted(asked) if f".{name}(" not in here] == []
 
 
 def test_the_shops_rows_are_the_same(beside: Any) -> None:

@@ -15,16 +15,6 @@ def canonical(params: Mapping[str, str]) -> str:
     return "&".join(f"{key}={params[key]}" for key in sorted(params) if key != "sign" and params[key] != "")
 
 
-# application/x-www-form-urlencoded, byte by byte; a third of what the standard library takes for it.
-_QUOTED = [chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"_.-~" else f"%{byte:02X}" for byte in range(256)]
-_QUOTED[0x20] = "+"
-
-
-def form(params: Mapping[str, str]) -> str:
-    """The parameters as a form or a query string, in UTF-8, in the order given."""
-    return "&".join([f"{name}={''.join(map(_QUOTED.__getitem__, value.encode()))}" for name, value in params.items()])
-
-
 def canonical_notify(params: Mapping[str, str]) -> str:
     """A notify is signed without ``sign_type`` as well."""
     return canonical({key: value for key, value in params.items() if key != "sign_type"})

@@ -5,12 +5,12 @@ Reading never raises for what came over the wire: what cannot be believed proves
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from daozhang.channels import keys
+from daozhang.channels import form, keys
 from daozhang.channels.alipay import sign, verdict
 from daozhang.channels.alipay.texts import beijing_ms, beijing_text, redacted
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
@@ -87,8 +87,8 @@ def write(account: Account, q: Question) -> HttpRequest:
         params["notify_url"] = q.notify_url
     biz = json.dumps(_biz(q), ensure_ascii=False, separators=(",", ":"))
     params["sign"] = sign.sign({**params, "biz_content": biz}, account.key)
-    url = f"{account.gateway}?{sign.form(params)}"
-    return HttpRequest("POST", url, _FORM, sign.form({"biz_content": biz}).encode("ascii"), q.deadline_ms)
+    url = f"{account.gateway}?{form.write(params)}"
+    return HttpRequest("POST", url, _FORM, form.write({"biz_content": biz}).encode("ascii"), q.deadline_ms)
 
 
 def _method(q: Question) -> str:
@@ -127,7 +127,7 @@ def _biz(q: Question) -> dict[str, str]:
 def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     """Signature first, then order number and amount, then what the table says the answer proves."""
     finding = _read(account, q, exchange)
-    return replace(finding, trail=exchange.trail)
+    return finding.but(trail=exchange.trail)
 
 
 def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
@@ -168,11 +168,11 @@ def _read_verified(q: Question, reply: dict[str, Any]) -> Finding:
     needs_number = row.proves in _NAMES_ORDER
     echoed = reply.get("out_trade_no")
     if echoed != out_trade_no(p.id) and (needs_number or echoed is not None):
-        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
+        return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
     try:
         return _with_amounts(q, row.proves, base, reply)
     except (ValueError, TypeError):
-        return replace(base, hint="info.reply_unreadable", alarm="amount")
+        return base.but(hint="info.reply_unreadable", alarm="amount")
 
 
 # These settle something: the reply must say which order it speaks of.
@@ -188,10 +188,8 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: dict[str, A
     if proves is Proves.CAPTURED:
         amount = fen_of_yuan(reply["total_amount"]) if "total_amount" in reply else 0
         if amount != p.amount_fen:
-            return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=amount)
-        return replace(
-            base,
-            proves=proves,
+            return base.but(code="RESPONSE_MISMATCH", alarm="amount", amount_fen=amount)
+        return base.but(proves=proves,
             amount_fen=amount,
             payer_paid_fen=_optional_fen(reply, "buyer_pay_amount", amount),
             received_fen=_optional_fen(reply, "receipt_amount", amount),
@@ -200,12 +198,12 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: dict[str, A
         )
     if proves is Proves.SHOWN:
         qr = reply.get("qr_code")
-        return replace(base, proves=proves, qr=qr) if isinstance(qr, str) and qr else base
+        return base.but(proves=proves, qr=qr) if isinstance(qr, str) and qr else base
     if proves is Proves.REFUND_DONE and q.refund is not None and q.op is Op.REFUND_QUERY:
         same = reply.get("out_request_no") == out_request_no(q.refund.id)
         if not same or fen_of_yuan(str(reply.get("refund_amount", ""))) != q.refund.amount_fen:
-            return replace(base, code="RESPONSE_MISMATCH", alarm="amount")
-    return replace(base, proves=proves, trade_no=str(reply.get("trade_no", ""))[:64])
+            return base.but(code="RESPONSE_MISMATCH", alarm="amount")
+    return base.but(proves=proves, trade_no=str(reply.get("trade_no", ""))[:64])
 
 
 def _optional_fen(reply: Mapping[str, Any], key: str, otherwise: int) -> int:
@@ -219,13 +217,9 @@ def _optional_fen(reply: Mapping[str, Any], key: str, otherwise: int) -> int:
 def hear(content_type: str, query: str, body: bytes) -> Heard:
     """The form as sent, decoded once. A key that stands twice is refused: who signed which?"""
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, encoding="utf-8",
-                          errors="strict", max_num_fields=100)  # fmt: skip
-    except (UnicodeDecodeError, ValueError):
-        raise BadNotify("not a form in UTF-8") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise BadNotify("a field stands twice")
+        fields = form.read(body)
+    except ValueError:
+        raise BadNotify("not a form in UTF-8, or a field stands twice") from None
     if not fields.get("app_id") or not fields.get("sign"):
         raise BadNotify("no app_id or no sign")
     return Heard({"app_id": fields["app_id"], "order_no": fields.get("out_trade_no", "")}, fields, body)
@@ -240,21 +234,21 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     code, row = verdict.look_up("notify", status)
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
     if fields.get("sign_type") != "RSA2":
-        return Judged(False, order_no, replace(base, alarm="sign_type"))
+        return Judged(False, order_no, base.but(alarm="sign_type"))
     if not sign.holds(sign.canonical_notify(fields).encode(), fields["sign"], account.alipay_key):
-        return Judged(False, order_no, replace(base, alarm="signature"))
+        return Judged(False, order_no, base.but(alarm="signature"))
     if fields.get("app_id") != account.app_id:
-        return Judged(True, order_no, replace(base, alarm="app"))
+        return Judged(True, order_no, base.but(alarm="app"))
     if fields.get("seller_id") != account.seller_id:
-        return Judged(True, order_no, replace(base, alarm="seller"))
+        return Judged(True, order_no, base.but(alarm="seller"))
     if payment is None:
-        return Judged(True, order_no, replace(base, alarm="order"))
+        return Judged(True, order_no, base.but(alarm="order"))
     try:
         amount = fen_of_yuan(fields.get("total_amount", ""))
     except ValueError:
-        return Judged(True, order_no, replace(base, alarm="amount"))
+        return Judged(True, order_no, base.but(alarm="amount"))
     if amount != payment.amount_fen:
-        return Judged(True, order_no, replace(base, alarm="amount", amount_fen=amount))
+        return Judged(True, order_no, base.but(alarm="amount", amount_fen=amount))
     return Judged(True, order_no, _notified(base, row.proves, fields, amount), "refund_fee" in fields)
 
 
@@ -262,9 +256,7 @@ def _notified(base: Finding, proves: Proves, fields: Mapping[str, str], amount: 
     if proves is not Proves.CAPTURED:
         return base
     try:
-        return replace(
-            base,
-            proves=proves,
+        return base.but(proves=proves,
             amount_fen=amount,
             payer_paid_fen=_optional_fen(fields, "buyer_pay_amount", amount),
             received_fen=_optional_fen(fields, "receipt_amount", amount),
@@ -272,7 +264,7 @@ def _notified(base: Finding, proves: Proves, fields: Mapping[str, str], amount: 
             paid_ms=beijing_ms(fields.get("gmt_payment")),
         )
     except ValueError:
-        return replace(base, alarm="amount")
+        return base.but(alarm="amount")
 
 
 def thanks(believed: bool) -> tuple[int, str, bytes]:

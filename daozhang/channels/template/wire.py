@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,7 +51,7 @@ def write(account: Account, q: Question) -> HttpRequest:
 
 
 def read(account: Account, q: Question, exchange: Exchange) -> Finding:
-    return replace(_read(account, q, exchange), trail=exchange.trail)
+    return _read(account, q, exchange).but(trail=exchange.trail)
 
 
 def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
@@ -82,11 +82,11 @@ def _proves(op: str, reply: Mapping[str, Any], payment: Payment) -> Finding:
     base = Finding(code=code, hint=hint, text=text, detail={"code": code})
     if proves is Proves.CAPTURED:
         if reply.get("amount") != payment.amount_fen or isinstance(reply.get("amount"), bool):
-            return replace(base, alarm="amount")
-        return replace(base, proves=proves, amount_fen=payment.amount_fen, trade_no=str(reply.get("trade_no", ""))[:64])
+            return base.but(alarm="amount")
+        return base.but(proves=proves, amount_fen=payment.amount_fen, trade_no=str(reply.get("trade_no", ""))[:64])
     if proves is Proves.SHOWN:
-        return replace(base, proves=proves, qr=str(reply["qr"])) if reply.get("qr") else base
-    return replace(base, proves=proves)
+        return base.but(proves=proves, qr=str(reply["qr"])) if reply.get("qr") else base
+    return base.but(proves=proves)
 
 
 def hear(content_type: str, query: str, body: bytes) -> Heard:

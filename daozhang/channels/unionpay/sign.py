@@ -58,16 +58,14 @@ def parse(text: str) -> dict[str, str] | None:
 
 
 def _parts(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for at, letter in enumerate(text):
-        if letter == "{":
-            depth += 1
-        elif letter == "}":
-            depth -= 1
-        elif letter == "&" and depth <= 0:
-            parts.append(text[start:at])
-            start = at + 1
-    return [*parts, text[start:]]
+    parts, open_part, depth = [], "", 0
+    for piece in text.split("&"):
+        open_part = f"{open_part}&{piece}" if open_part else piece
+        depth += piece.count("{") - piece.count("}")
+        if depth <= 0:
+            parts.append(open_part)
+            open_part = ""
+    return parts if not open_part else [*parts, open_part]
 
 
 class Trust:

@@ -33,7 +33,8 @@ def trace_ms(text: Any, near_ms: int) -> int:
     found = []
     for year in (near.year - 1, near.year, near.year + 1):
         try:
-            found.append(datetime.strptime(f"{year}{text}", "%Y%m%d%H%M%S").replace(tzinfo=BEIJING))
+            month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(0, 10, 2))
+            found.append(datetime(year, month, day, hour, minute, second, tzinfo=BEIJING))
         except ValueError:
             continue
     nearest = min(found, key=lambda moment: abs(moment - near), default=None)

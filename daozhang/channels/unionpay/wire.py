@@ -5,11 +5,10 @@ never raises for what came over the wire: what cannot be believed proves nothing
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
+from daozhang.channels import form
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
 from daozhang.channels.unionpay import sign, verdict
 from daozhang.channels.unionpay.account import Account, WrongDoor, open_account
@@ -48,7 +47,7 @@ def write(account: Account, q: Question) -> HttpRequest:
         fields |= {"channelType": "08", **account.more}
     fields["signature"] = sign.sign(fields, account.key)
     path = "/gateway/api/queryTrans.do" if q.op in _ASKING else "/gateway/api/backTransReq.do"
-    return HttpRequest("POST", account.origin + path, _FORM, urlencode(fields).encode(), q.deadline_ms)
+    return HttpRequest("POST", account.origin + path, _FORM, form.write(fields).encode(), q.deadline_ms)
 
 
 def _named(q: Question) -> tuple[str, str]:
@@ -100,7 +99,7 @@ def _content(account: Account, q: Question) -> dict[str, str]:
 
 def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     """Certificate and signature first, then order and amount, then what the table says the answer proves."""
-    return replace(_read(account, q, exchange), trail=exchange.trail)
+    return _read(account, q, exchange).but(trail=exchange.trail)
 
 
 def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
@@ -145,7 +144,7 @@ def _read_verified(account: Account, q: Question, reply: Mapping[str, str]) -> F
     wrong = next((name for name, value in asked.items() if reply.get(name) != value), "")
     if wrong:
         alarm = "seller" if wrong == "merId" else "order_number"
-        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm=alarm)
+        return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm=alarm)
     return _with_amounts(q, row.proves, base, reply)
 
 
@@ -156,25 +155,23 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str
     if proves in (Proves.CAPTURED, Proves.REFUND_DONE):
         amount = _fen(told)
         if amount != wanted:
-            return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=amount)
+            return base.but(code="RESPONSE_MISMATCH", alarm="amount", amount_fen=amount)
     elif "txnAmt" in reply and _fen(told) != wanted:
-        return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=_fen(told))
+        return base.but(code="RESPONSE_MISMATCH", alarm="amount", amount_fen=_fen(told))
     if proves is Proves.CAPTURED:
         return _capture(q.payment, base, reply)
     if proves is Proves.SHOWN:
         qr = reply.get("qrCode", "")
-        return replace(base, proves=proves, qr=qr) if qr else base
-    return replace(base, proves=proves, trade_no=reply.get("queryId", "")[:64])
+        return base.but(proves=proves, qr=qr) if qr else base
+    return base.but(proves=proves, trade_no=reply.get("queryId", "")[:64])
 
 
 def _capture(payment: Payment, base: Finding, fields: Mapping[str, str]) -> Finding:
     """Without the channel's number nothing could ever be given back: then it is asked again."""
     number = fields.get("queryId", "")
     if not (number.isascii() and number.isalnum() and len(number) <= 64):
-        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
-    return replace(
-        base,
-        proves=Proves.CAPTURED,
+        return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
+    return base.but(proves=Proves.CAPTURED,
         amount_fen=payment.amount_fen,
         received_fen=_fen(fields.get("settleAmt", "")) or payment.amount_fen,
         trade_no=number,
@@ -193,13 +190,9 @@ def _fen(text: str) -> int:
 def hear(content_type: str, query: str, body: bytes) -> Heard:
     """The form as sent, decoded once. A name that stands twice is refused: who signed which?"""
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, encoding="utf-8",
-                          errors="strict", max_num_fields=100)  # fmt: skip
-    except (UnicodeDecodeError, ValueError):
-        raise BadNotify("not a form in UTF-8") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise BadNotify("a field stands twice")
+        fields = form.read(body)
+    except ValueError:
+        raise BadNotify("not a form in UTF-8, or a field stands twice") from None
     if not fields.get("merId") or not fields.get("signature") or not fields.get("signPubKeyCert"):
         raise BadNotify("no merId, no signature or no certificate")
     return Heard({"app_id": fields["merId"], "order_no": fields.get("orderId", "")}, fields, body)
@@ -212,17 +205,17 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     detail = redacted(fields) | {"notify_id": f"{fields.get('queryId', '')[:32]}/{code[:8]}"}
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
     if not _believed(account, fields, payment.asked_ms if payment is not None else 0):
-        return Judged(False, order_no, replace(base, alarm="signature"))
+        return Judged(False, order_no, base.but(alarm="signature"))
     if fields["merId"] != account.mer_id:
-        return Judged(True, order_no, replace(base, alarm="seller"))
+        return Judged(True, order_no, base.but(alarm="seller"))
     if payment is None:
-        return Judged(True, order_no, replace(base, alarm="order"))
+        return Judged(True, order_no, base.but(alarm="order"))
     named = (order_no, fields.get("txnTime"), fields.get("txnType"))
     if named != (out_trade_no(payment.id), digits(payment.created_ms), "01"):
-        return Judged(True, order_no, replace(base, alarm="order"))
+        return Judged(True, order_no, base.but(alarm="order"))
     amount = _fen(fields.get("txnAmt", ""))
     if amount != payment.amount_fen:
-        return Judged(True, order_no, replace(base, alarm="amount", amount_fen=amount))
+        return Judged(True, order_no, base.but(alarm="amount", amount_fen=amount))
     return Judged(True, order_no, _capture(payment, base, fields) if row.proves is Proves.CAPTURED else base)
 
 

@@ -6,7 +6,6 @@ like any other.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Heard, Judged
@@ -58,12 +57,12 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
     mine = {"mchid": account.mchid, "sp_mchid": account.mchid, "sub_mchid": account.sub_mchid}
     if any(told[name] != mine[name] for name in mine if name in told) or not mine.keys() & told.keys():
-        return Judged(True, order_no, replace(base, alarm="seller"))
+        return Judged(True, order_no, base.but(alarm="seller"))
     own_app = {"appid": account.appid, "sp_appid": account.appid}
     if any(told[name] != own_app[name] for name in own_app if name in told):
-        return Judged(True, order_no, replace(base, alarm="app"))
+        return Judged(True, order_no, base.but(alarm="app"))
     if payment is None:
-        return Judged(True, order_no, replace(base, alarm="order"))
+        return Judged(True, order_no, base.but(alarm="order"))
     if event.startswith("REFUND."):
         return Judged(True, order_no, base, about_refund=True)
     if row.proves is not Proves.CAPTURED:

@@ -1,7 +1,6 @@
 """The XML wire of v2, our side (dossier 2.1). A reply's own signature is looked at before anything in it is believed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
@@ -96,7 +95,7 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     text = (reply.get("err_code_des") or reply.get("trade_state_desc") or reply.get("return_msg") or "")[:_MOST_SHOWN]
     base = Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not _of_this_order(account, q, row.proves, reply):
-        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
+        return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
     return _with_amounts(q, row.proves, base, reply)
 
 
@@ -144,24 +143,22 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str
         case Proves.CAPTURED:
             return capture(q.payment, base, reply)
         case Proves.SHOWN:
-            return replace(base, proves=proves, qr=reply["code_url"]) if reply.get("code_url") else base
+            return base.but(proves=proves, qr=reply["code_url"]) if reply.get("code_url") else base
         case Proves.REFUND_DONE | Proves.REFUND_REFUSED if q.op is Op.REFUND_QUERY:
             at = _place(q, reply)
             mine = q.refund is not None and reply.get(f"out_refund_no_{at}") == out_request_no(q.refund.id)
             if not mine or q.refund is None or _fen(reply.get(f"refund_fee_{at}")) != q.refund.amount_fen:
-                return replace(base, code="RESPONSE_MISMATCH", alarm="amount")
-    return replace(base, proves=proves, trade_no=reply.get("transaction_id", "")[:32])
+                return base.but(code="RESPONSE_MISMATCH", alarm="amount")
+    return base.but(proves=proves, trade_no=reply.get("transaction_id", "")[:32])
 
 
 def capture(p: Payment, base: Finding, reply: Mapping[str, str]) -> Finding:
     """A charge, read from a reply or a notify."""
     total = _fen(reply.get("total_fee"))
     if total != p.amount_fen or reply.get("fee_type", "CNY") != p.currency:
-        return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=max(total, 0))
+        return base.but(code="RESPONSE_MISMATCH", alarm="amount", amount_fen=max(total, 0))
     by_payer, settled = _fen(reply.get("cash_fee")), _fen(reply.get("settlement_total_fee"))
-    return replace(
-        base,
-        proves=Proves.CAPTURED,
+    return base.but(proves=Proves.CAPTURED,
         amount_fen=total,
         payer_paid_fen=by_payer if by_payer >= 0 else total,
         received_fen=settled if settled >= 0 else total,
@@ -196,15 +193,15 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     base = Finding(code=fields.get("result_code", "")[:32], detail=detail)
     kind = fields.get("sign_type") or account.sign_type
     if kind not in ("MD5", "HMAC-SHA256") or not account.apiv2_key:
-        return Judged(False, order_no, replace(base, alarm="sign_type"))
+        return Judged(False, order_no, base.but(alarm="sign_type"))
     if not sign.holds_v2(fields, account.apiv2_key, kind):
-        return Judged(False, order_no, replace(base, alarm="signature"))
+        return Judged(False, order_no, base.but(alarm="signature"))
     if fields.get("mch_id") != account.mchid or fields.get("sub_mch_id", "") != account.sub_mchid:
-        return Judged(True, order_no, replace(base, alarm="seller"))
+        return Judged(True, order_no, base.but(alarm="seller"))
     if fields.get("appid", account.appid) != account.appid:
-        return Judged(True, order_no, replace(base, alarm="app"))
+        return Judged(True, order_no, base.but(alarm="app"))
     if payment is None:
-        return Judged(True, order_no, replace(base, alarm="order"))
+        return Judged(True, order_no, base.but(alarm="order"))
     code, row = verdict.look_up("v2.notify", fields.get("result_code", ""))
-    base = replace(base, code=code, hint=row.hint, text=row.zh)
+    base = base.but(code=code, hint=row.hint, text=row.zh)
     return Judged(True, order_no, capture(payment, base, fields) if row.proves is Proves.CAPTURED else base)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeGuard
 
@@ -129,7 +128,7 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
         return nothing(f"HTTP_{exchange.status}", hint, exchange)
     if why:
         unread = nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
-        return replace(unread, detail=unread.detail | {"why": why})
+        return unread.but(detail=unread.detail | {"why": why})
     reply = parsed(exchange.body) if exchange.body else {}
     if reply is None:
         return nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
@@ -140,7 +139,7 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     text = str(reply.get("message") or reply.get("trade_state_desc") or "")[:256]
     base = Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not _of_this_order(account, q, row.proves, reply):
-        return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
+        return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
     return _with_amounts(q, row.proves, base, reply)
 
 
@@ -185,15 +184,15 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str
             return capture(q.payment, base, reply)
         case Proves.SHOWN:
             qr = reply.get("code_url")
-            return replace(base, proves=proves, qr=qr) if isinstance(qr, str) and qr else base
+            return base.but(proves=proves, qr=qr) if isinstance(qr, str) and qr else base
         case Proves.REFUND_DONE | Proves.REFUND_REFUSED if "out_refund_no" in reply or proves is Proves.REFUND_DONE:
             amount = reply.get("amount")
             mine = q.refund is not None and reply.get("out_refund_no") == out_request_no(q.refund.id)
             given = amount.get("refund") if isinstance(amount, dict) else None
             if not mine or q.refund is None or not whole(given) or given != q.refund.amount_fen:
-                return replace(base, code="RESPONSE_MISMATCH", alarm="amount")
+                return base.but(code="RESPONSE_MISMATCH", alarm="amount")
     trade_no = reply.get("transaction_id")
-    return replace(base, proves=proves, trade_no=trade_no[:32] if isinstance(trade_no, str) else "")
+    return base.but(proves=proves, trade_no=trade_no[:32] if isinstance(trade_no, str) else "")
 
 
 def capture(p: Payment, base: Finding, reply: Mapping[str, Any]) -> Finding:
@@ -202,12 +201,10 @@ def capture(p: Payment, base: Finding, reply: Mapping[str, Any]) -> Finding:
     total = amount.get("total") if isinstance(amount, dict) else None
     currency = amount.get("currency", "CNY") if isinstance(amount, dict) else ""
     if not whole(total) or total != p.amount_fen or currency != p.currency:
-        return replace(base, code="RESPONSE_MISMATCH", alarm="amount", amount_fen=total if whole(total) else 0)
+        return base.but(code="RESPONSE_MISMATCH", alarm="amount", amount_fen=total if whole(total) else 0)
     by_payer = amount.get("payer_total") if isinstance(amount, dict) else None
     trade_no = reply.get("transaction_id")
-    return replace(
-        base,
-        proves=Proves.CAPTURED,
+    return base.but(proves=Proves.CAPTURED,
         amount_fen=total,
         payer_paid_fen=by_payer if whole(by_payer) else total,
         received_fen=max(total - _not_settled(reply), 0),

@@ -1,6 +1,5 @@
 """WeChat Pay, our side: which of the two wires an account speaks is one of its settings (dossier 2)."""
 
-from dataclasses import replace
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Question
@@ -24,7 +23,7 @@ def write(account: Account, question: Question) -> HttpRequest:
 def read(account: Account, question: Question, exchange: Exchange) -> Finding:
     """What the exchange proves about this very order, with the transport's trail."""
     finding: Finding = _WIRES[account.api].read(account, question, exchange)
-    return replace(finding, trail=exchange.trail)
+    return finding.but(trail=exchange.trail)
 
 
 def describe(message: bytes) -> dict[str, Any] | None:

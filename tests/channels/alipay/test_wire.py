@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daozhang.channels.alipay import sign, verdict, wire
 from daozhang.channels.keys import BadKey, signer, verifier
@@ -201,7 +199,6 @@ def notify_vector() -> tuple[dict[str, str], Payment]:
 
 
 def heard(fields: dict[str, str]) -> wire.Judged:
-    from urllib.parse import urlencode
 
     payment = notify_vector()[1]
     return wire.judge(ACCOUNT, wire.hear("application/x-www-form-urlencoded", "", urlencode(fields).encode()), payment)
@@ -298,8 +295,3 @@ def test_the_table_is_whole() -> None:
             assert row["code"] in ("10000", "TRADE_SUCCESS", "TRADE_FINISHED")
         if row["op"] in ("query", "reverse", "close"):
             assert row["proves"] != "refused", "an error on a query or an undo never settles a payment"
-
-
-@given(st.dictionaries(st.text(st.sampled_from("abc_"), min_size=1), st.text(st.characters(codec="utf-8"))))
-def test_a_form_is_written_as_everybody_reads_it(params: dict[str, str]) -> None:
-    assert sign.form(params) == urlencode(params)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from daozhang.channels import form
 from daozhang.channels.alipay.twin import faults, phones
 from daozhang.channels.alipay.twin.books import Books, Late, Notify
 from daozhang.channels.alipay.twin.gate import Gate, Keys, Let, Turned
@@ -101,6 +102,7 @@ class AlipayTwin:
             "not_found": _failure("ACQ.TRADE_NOT_EXIST", "交易不存在"),
             "undo_refused": _failure("ACQ.CANCEL_NOT_ALLOWED" if op == "cancel" else "ACQ.TRADE_STATUS_ERROR", "不允许撤销"),
             "refund_no_balance": _failure("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足"),
+            "refund_refused": _failure("ACQ.TRADE_NOT_ALLOW_REFUND", "当前交易不允许退款"),
         }  # fmt: skip
         if mode in special:
             return special[mode]
@@ -117,8 +119,8 @@ class AlipayTwin:
             }
         if mode == "system_error_charged":
             return error
-        if mode == "success_after_cancel" and reply["code"] == "10000":
-            self._late_success.append((now + 2_000, str(biz.get("out_trade_no", ""))))
+        if mode in ("success_after_cancel", "success_long_after") and reply["code"] == "10000":
+            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), str(biz.get("out_trade_no", ""))))
             return {**{k: v for k, v in reply.items() if k != "action"}, "action": "close"}
         if mode == "query_stale" and reply.get("trade_status") == "TRADE_SUCCESS":
             kept = ("code", "msg", "out_trade_no", "trade_no", "total_amount")
@@ -246,7 +248,7 @@ class AlipayTwin:
         message = b"something else" if mode == "notify_forged" else signed.encode()
         fields |= {"sign_type": "RSA2", "sign": base64.b64encode(self._keys.sign(message)).decode()}
         headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
-        return Push(notify.push_id, notify.url, headers, urlencode(fields).encode())
+        return Push(notify.push_id, notify.url, headers, form.write(fields).encode())
 
     def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None:
         """Only the seven bytes end the repeats."""

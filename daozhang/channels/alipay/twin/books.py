@@ -69,7 +69,7 @@ class Books:
     def __init__(self, append: Callable[[dict[str, Any]], None]) -> None:
         self._append = append
         self.orders: dict[str, Order] = {}
-        self.waiting: set[str] = set()  # the few trades that somebody has still to pay
+        self.waiting: dict[str, None] = {}  # the few trades that somebody has still to pay
         self.codes: dict[str, Code] = {}
         self.notifies: dict[str, Notify] = {}
         self.late: list[Late] = []
@@ -110,9 +110,9 @@ class Books:
             case "order":
                 self.orders[record.out_trade_no] = record
                 if record.state == "WAIT_BUYER_PAY":
-                    self.waiting.add(record.out_trade_no)
+                    self.waiting[record.out_trade_no] = None
                 else:
-                    self.waiting.discard(record.out_trade_no)
+                    self.waiting.pop(record.out_trade_no, None)
             case "code":
                 self.codes[record.code] = record
             case "notify":

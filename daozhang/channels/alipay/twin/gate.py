@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
-from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -131,8 +131,8 @@ class Gate:
 def _merged(target: str, content_type: str, body: bytes) -> tuple[dict[str, str], str]:
     """Query and form together; a name that stands twice is an attack on what was signed."""
     query = urlsplit(target).query
-    form = body.decode("latin-1") if "form" in content_type or not content_type else ""
-    raw = [part.split("=", 1) for part in f"{query}&{form}".split("&") if "=" in part]
+    posted = body.decode("latin-1") if "form" in content_type or not content_type else ""
+    raw = [part.split("=", 1) for part in f"{query}&{posted}".split("&") if "=" in part]
     named = {unquote_to_bytes(name.replace("+", " ")): value for name, value in raw}
     if len(named) != len(raw):
         raise Turned("40002", "isv.suspected-attack", "可疑的攻击请求")
@@ -141,9 +141,11 @@ def _merged(target: str, content_type: str, body: bytes) -> tuple[dict[str, str]
     if charset not in ("utf-8", "gb18030"):
         raise Turned("40002", "isv.invalid-charset", "字符集错误")
     try:
-        pairs = parse_qsl(
-            "&".join("=".join(part) for part in raw), keep_blank_values=True, encoding=charset, errors="strict"
-        )
+        params = {_unquoted(name, charset): _unquoted(value, charset) for name, value in raw}
     except ValueError:
         raise Turned("40002", "isv.invalid-charset", "字符集错误") from None
-    return dict(pairs), charset
+    return params, charset
+
+
+def _unquoted(text: str, charset: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode(charset)

@@ -1,7 +1,7 @@
 """The twin's own books: orders, refunds, payment codes, requests. Every change is one journal record, replayed at start."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -88,7 +88,7 @@ class Books:
         self.orders: dict[str, Order] = {}
         self.backs: dict[str, Back] = {}
         self.by_query: dict[str, str] = {}
-        self.waiting: set[str] = set()  # the few orders that somebody has still to pay
+        self.waiting: dict[str, None] = {}  # the few orders that somebody has still to pay
         self.codes: dict[str, Code] = {}
         self.notifies: dict[str, Notify] = {}
         self.late: dict[str, Late] = {}
@@ -98,7 +98,7 @@ class Books:
     def put(self, kind: str, record: Any) -> None:
         """Keep a whole record and write it down."""
         self._keep(kind, record)
-        self._append({"kind": kind, "record": asdict(record)})
+        self._append({"kind": kind, "record": dict(vars(record))})
 
     def drop(self, kind: str, key: str) -> None:
         self._drop(kind, key)
@@ -130,9 +130,9 @@ class Books:
                 if record.query_id:
                     self.by_query[record.query_id] = record.order_id
                 if record.state in ("PAYING", "SHOWN"):
-                    self.waiting.add(record.order_id)
+                    self.waiting[record.order_id] = None
                 else:
-                    self.waiting.discard(record.order_id)
+                    self.waiting.pop(record.order_id, None)
             case "back":
                 self.backs[record.order_id] = record
             case "code":

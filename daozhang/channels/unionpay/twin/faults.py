@@ -43,6 +43,7 @@ MODES: dict[str, Mode] = {
     "undo_lost": Mode("冲正请求丢失", "the reversal is lost", "reverse"),
     "undo_retry": Mode("冲正状态未明,未执行", "the reversal's state is unknown, and it was not done", "reverse"),
     "success_after_cancel": Mode("冲正成功后又扣款", "a charge after an accepted reversal", "reverse"),
+    "success_long_after": Mode("冲正成功30秒后又扣款", "a charge half a minute after an accepted reversal", "reverse"),
     "rate_limit": Mode("操作过于频繁(37)", "asked too often (37)"),
     "refund_lost": Mode("退货已处理,应答丢失", "the refund is done, the reply is lost", "refund undo"),
     "notify_lost": Mode("后台通知丢失", "notifies are lost", "notify"),

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from daozhang.channels import form
 
 BEIJING = timezone(timedelta(hours=8))
 _TIME = re.compile(r"\d{14}", re.ASCII)
@@ -116,12 +117,9 @@ class Gate:
     def pass_(self, body: bytes, *now_ms: int) -> Let:
         """``now_ms``: the times in which a client may live. Raises Turned."""
         try:
-            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
-        except (UnicodeDecodeError, ValueError):
+            fields = form.read(body)
+        except ValueError:
             raise Turned("10", "报文格式错误") from None
-        fields = dict(pairs)
-        if len(fields) != len(pairs):
-            raise Turned("10", "报文格式错误: 字段重复", fields)
         self._check(fields)
         op = _OPS.get((fields["txnType"], fields["txnSubType"]))
         if op is None:
@@ -171,7 +169,9 @@ class Gate:
         try:
             if not _TIME.fullmatch(fields["txnTime"]):
                 raise ValueError("another form")
-            moment = datetime.strptime(fields["txnTime"], "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).timestamp()
+            time = fields["txnTime"]
+            month, day, hour, minute, second = (int(time[at : at + 2]) for at in range(4, 14, 2))
+            moment = datetime(int(time[:4]), month, day, hour, minute, second, tzinfo=BEIJING).timestamp()
         except ValueError:
             raise Turned("10", "报文格式错误: txnTime", fields) from None
         window = self._window_s

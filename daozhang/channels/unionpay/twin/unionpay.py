@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from daozhang.channels import form
 from daozhang.channels.twin import Heard, Push, Refused, Said, Wire
 from daozhang.channels.unionpay.twin import faults, phones, settle
 from daozhang.channels.unionpay.twin.books import Books, Late, Notify
@@ -89,8 +90,8 @@ class UnionpayTwin:
             return _code(failed.code)
         if mode == "system_error_charged":
             return _code("04")
-        if mode == "success_after_cancel":
-            self._late_success.append((now + 2_000, asked["orderId"]))
+        if mode in ("success_after_cancel", "success_long_after"):
+            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), asked["orderId"]))
         if mode in ("query_stale", "query_unknown"):
             code = "05" if mode == "query_stale" else "04"
             told = {"origRespCode": code, "origRespMsg": WORDS[code], "queryId": told.get("queryId", "")}
@@ -222,7 +223,7 @@ class UnionpayTwin:
         if mode == "notify_wrong_seller":
             fields["merId"] = "777999999999999"
         headers = (("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8"),)
-        return Push(notify.push_id, notify.url, headers, urlencode(self._signed(fields, mode)).encode())
+        return Push(notify.push_id, notify.url, headers, form.write(self._signed(fields, mode)).encode())
 
     def pushed(self, push_id: str, status: int | None, body: bytes, now_ms: int) -> None:
         """HTTP 200 ends the repeats."""

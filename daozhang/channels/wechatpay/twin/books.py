@@ -101,7 +101,7 @@ class Books:
         self.orders: dict[str, Order] = {}
         self.by_transaction: dict[str, str] = {}
         self.refunds: dict[str, str] = {}  # refund number -> order number
-        self.busy: set[str] = set()  # the few orders to which something will happen by itself
+        self.busy: dict[str, None] = {}  # the few orders to which something will happen by itself
         self.codes: dict[str, Code] = {}
         self.notifies: dict[str, Notify] = {}
         self.late: list[Late] = []
@@ -145,7 +145,10 @@ class Books:
                     self.by_transaction[record.transaction_id] = record.out_trade_no
                 for number in record.refunds:
                     self.refunds[number] = record.out_trade_no
-                (self.busy.add if record.busy else self.busy.discard)(record.out_trade_no)
+                if record.busy:
+                    self.busy[record.out_trade_no] = None
+                else:
+                    self.busy.pop(record.out_trade_no, None)
             case "code":
                 self.codes[record.code] = record
             case "notify":

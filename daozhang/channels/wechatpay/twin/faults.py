@@ -43,6 +43,7 @@ MODES: dict[str, Mode] = {
     "undo_lost": Mode("撤销请求丢失", "the undo is lost", _ANY_UNDO),
     "undo_retry": Mode("撤销要求重试(recall=Y)", "the undo asks to be repeated (recall=Y)", "reverse"),
     "success_after_cancel": Mode("撤销成功后又扣款", "a charge after an accepted undo", _ANY_UNDO),
+    "success_long_after": Mode("撤销成功30秒后又扣款", "a charge half a minute after an accepted undo", _ANY_UNDO),
     "rate_limit": Mode("调用次数超限", "too many calls"),
     "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
     "refund_no_balance": Mode("商户余额不足,不能退款", "the merchant's balance is too low", "refund"),

@@ -118,8 +118,8 @@ class WechatTwin:
         order, refund = self._business(call.op, call.args, now, mode)
         if mode in ("system_error_charged", "bank_error_charged", "unknown_code"):
             raise Failed({"bank_error_charged": "bank", "unknown_code": "never_seen"}.get(mode, "system"))
-        if mode == "success_after_cancel":
-            self._late_success.append((now + 2_000, order.out_trade_no))
+        if mode in ("success_after_cancel", "success_long_after"):
+            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), order.out_trade_no))
         told = door_v3.spoilt(order, mode)
         if refund is not None and mode == "wrong_amount_reply":
             refund = replace(refund, amount_fen=refund.amount_fen + 1)
