@@ -59,8 +59,8 @@ def _reply(text: str) -> dict[str, Any] | None:
         return {"wire": "alipay.v2", "what": name, "fields": [], "signature": "unreadable", "proves": "nothing",
                 "notes": [note]}  # fmt: skip
     reply, signature = cut.value, cut.signature
-    op, shown = _response_names()[name]
-    code, row = verdict.of_reply(op, shown, reply)
+    op, begun = _response_names()[name]
+    code, row = verdict.of_reply(op, begun, reply)
     return {
         "wire": "alipay.v2",
         "what": name,
@@ -72,16 +72,17 @@ def _reply(text: str) -> dict[str, Any] | None:
     }
 
 
-def _response_names() -> dict[str, tuple[Op, bool]]:
+def _response_names() -> dict[str, tuple[Op, str]]:
     return {
-        "alipay_trade_pay_response": (Op.PAY, False),
-        "alipay_trade_precreate_response": (Op.PAY, True),
-        "alipay_trade_query_response": (Op.QUERY, False),
-        "alipay_trade_cancel_response": (Op.REVERSE, False),
-        "alipay_trade_close_response": (Op.CLOSE, False),
-        "alipay_trade_refund_response": (Op.REFUND, False),
-        "alipay_trade_fastpay_refund_query_response": (Op.REFUND_QUERY, False),
-        "error_response": (Op.PAY, False),
+        "alipay_trade_pay_response": (Op.PAY, "pay"),
+        "alipay_trade_precreate_response": (Op.PAY, "precreate"),
+        "alipay_trade_create_response": (Op.PAY, "create"),
+        "alipay_trade_query_response": (Op.QUERY, "pay"),
+        "alipay_trade_cancel_response": (Op.REVERSE, "pay"),
+        "alipay_trade_close_response": (Op.CLOSE, "pay"),
+        "alipay_trade_refund_response": (Op.REFUND, "pay"),
+        "alipay_trade_fastpay_refund_query_response": (Op.REFUND_QUERY, "pay"),
+        "error_response": (Op.PAY, "pay"),
     }
 
 

@@ -16,7 +16,9 @@ def canonical(params: Mapping[str, str]) -> str:
 
 
 # application/x-www-form-urlencoded, byte by byte; a third of what the standard library takes for it.
-_QUOTED = [chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"_.-~" else f"%{byte:02X}" for byte in range(256)]
+_QUOTED = [
+    chr(byte) if (chr(byte).isalnum() and byte < 128) or byte in b"_.-~" else f"%{byte:02X}" for byte in range(256)
+]
 _QUOTED[0x20] = "+"
 
 
@@ -46,11 +48,12 @@ def holds(message: bytes, signature: str, key: Verifier) -> bool:
 
 
 class Signed(NamedTuple):
-    """An object of a reply: its exact text, its value, and the signature that stands beside it."""
+    """An object of a reply: its exact text, its value, and the signature (with its certificate's SN) beside it."""
 
     text: str
     value: dict[str, Any]
     signature: str
+    certificate: str = ""
 
 
 _DECODER = json.JSONDecoder()
@@ -67,12 +70,16 @@ def signed_object(body: str, *names: str) -> Signed | None:
         members = _members(body)
     except (ValueError, IndexError, RecursionError):
         return None
-    signature = members["sign"][1] if "sign" in members else ""
+    signature, certificate = (_text(members.get(name)) for name in ("sign", "alipay_cert_sn"))
     for name in names:
         text, value = members.get(name, ("", None))
         if isinstance(value, dict):
-            return Signed(text, value, signature if isinstance(signature, str) else "")
+            return Signed(text, value, signature, certificate)
     return None
+
+
+def _text(member: tuple[str, Any] | None) -> str:
+    return member[1] if member is not None and isinstance(member[1], str) else ""
 
 
 def _members(body: str) -> dict[str, tuple[str, Any]]:

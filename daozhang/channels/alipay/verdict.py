@@ -45,15 +45,26 @@ def look_up(op: str, *codes: str) -> tuple[str, Row]:
     return codes[0], _UNSEEN
 
 
-def of_reply(op: Op, shown: bool, reply: Mapping[str, object]) -> tuple[str, Row]:
-    """The row for a reply whose signature held. ``shown``: the order is offered as a QR (precreate)."""
+@cache
+def _gateway_codes() -> dict[str, str]:
+    exact = (row["code"] for row in rows() if row["op"] == "pay" and "/" in row["code"])
+    return {code.partition("/")[2].partition(".")[2]: code for code in exact}
+
+
+def gateway_code(bare: str) -> str:
+    """``40002/isv.invalid-signature`` for the ``invalid-signature`` of the v3 wire; the same text when it is unknown."""
+    return _gateway_codes().get(bare, bare)
+
+
+def of_reply(op: Op, begun: str, reply: Mapping[str, object]) -> tuple[str, Row]:
+    """The row for a reply whose signature held. ``begun``: how the payment began (pay, precreate, create)."""
     code, sub = _text(reply, "code"), _text(reply, "sub_code")
     if code != "10000":
         exact = f"{code}/{sub}" if sub else code
         return look_up(op.value, exact, sub, code) if code == "40004" else look_up(op.value, exact, code, sub)
     match op:
         case Op.PAY:
-            return look_up("precreate" if shown else "pay", code)
+            return look_up(begun, code)
         case Op.QUERY:
             status = _text(reply, "trade_status")
             paid = status == "TRADE_CLOSED" and _text(reply, "send_pay_date")
