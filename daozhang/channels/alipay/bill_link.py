@@ -42,8 +42,8 @@ def read_bill_reply(account: Account, exchange: Exchange) -> BillLink:
 
 def _refused(reply: dict[str, Any]) -> NoBill:
     """``code`` without what the gateway may put before it, in the words of the table where it has some."""
-    exact = str(reply.get("sub_code") or reply.get("code"))[:64]
-    code, row = look_up("bill", exact, exact.rpartition(".")[2])
+    main, sub = str(reply.get("code", ""))[:64], str(reply.get("sub_code", ""))[:64]
+    code, row = look_up("bill", *([f"{main}/{sub}", sub.rpartition(".")[2]] if sub else []), main)
     return NoBill(code, str(reply.get("sub_msg") or row.zh or reply.get("msg") or "")[:256])
 
 

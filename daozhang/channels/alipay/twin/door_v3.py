@@ -57,7 +57,7 @@ class DoorV3:
         told = {name.strip(): value for name, _, value in pairs}
         if len(told) != len(pairs):
             raise Turned("40002", "isv.suspected-attack", "可疑的攻击请求")
-        for name, code in (("app_id", "app-id"), ("timestamp", "timestamp"), ("nonce", "nonce")):
+        for name, code in (("app_id", "app-id"), ("timestamp", "timestamp"), ("nonce", "signature")):
             if not told.get(name):
                 raise Turned("40001", f"isv.missing-{code}", f"缺少 {name} 参数")
         if not mark or not signature:
