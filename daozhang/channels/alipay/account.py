@@ -46,6 +46,9 @@ def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
     gateway = str(row.settings.get("gateway", ""))
     if not _may_reach(gateway, row.livemode, manifest["hosts"]):
         raise WrongDoor(f"a {'live' if row.livemode else 'sandbox'} account may not speak to this gateway")
+    for name, known in (("wire", ("", "v2", "v3")), ("key_mode", ("", "public_key", "certificate"))):
+        if str(row.settings.get(name, "")) not in known:
+            raise keys.BadKey(name, f"{' or '.join(known[1:])}")
     sns, alipay_key = _theirs(row)
     return Account(
         str(row.settings["app_id"]),

@@ -193,6 +193,13 @@ def test_a_certificate_that_cannot_be_used_is_named(missing: str, text: str) -> 
     assert bad.value.which == missing
 
 
+@pytest.mark.parametrize(("name", "value"), [("wire", "v4"), ("key_mode", "Certificate")])
+def test_a_mode_that_does_not_exist_is_refused(name: str, value: str) -> None:
+    given = row(first(), "v2")
+    with pytest.raises(BadKey, match=name):
+        wire.open_account(replace(given, settings={**given.settings, name: value}), ALIPAY.manifest)
+
+
 # -- service providers ----------------------------------------------------------------------------------------------------
 
 
