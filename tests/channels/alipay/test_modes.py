@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import replace
 from hashlib import md5
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -301,3 +302,12 @@ def test_rest_has_a_path_for_each_operation() -> None:
     paths |= {urlsplit(wire.write(bench.account, bench.question(Op.PAY, payer=who)).url).path for who in ("", "2088123412341234")}
     assert paths == {f"/v3/alipay/trade/{name}" for name in (
         "pay", "query", "cancel", "close", "refund", "fastpay/refund/query", "precreate", "create")}  # fmt: skip
+
+
+def test_a_request_of_the_rest_wire_is_described_without_its_secrets() -> None:
+    sample = Path(wire.__file__).with_name("samples") / "v3-pay.request.http"
+    told = wire.describe(sample.read_bytes())
+    assert told is not None
+    assert (told["wire"], told["what"], told["signature"]) == ("alipay.v3", "alipay.trade.pay", "present")
+    fields = {field["name"]: field["value"] for field in told["fields"]}
+    assert (fields["app_id"], fields["total_amount"], fields["auth_code"]) == ("2021000000000001", "12.50", "••••")

@@ -86,7 +86,7 @@ class AlipayTwin:
         if mode == "maintenance":
             return Said(503, (("Content-Type", "text/html"),), "<html>系统维护中</html>".encode())
         if mode in ("late_arrival",):
-            self._journal.put("late", Late(op, dict(call.biz), call.notify_url, now + 20_000))
+            self._journal.put("late", Late(op, dict(call.biz), call.notify_url, now + 20_000, self._for(call)))
             return Said(200, (), b"", wire=Wire.NO_REPLY)
         if mode in ("lost_before", "undo_lost"):
             return Said(200, (), b"", wire=Wire.NO_REPLY)
@@ -117,8 +117,8 @@ class AlipayTwin:
         try:
             if op == "bill":
                 return self._bills.link(biz, now, mode, call.base_url)
-            app_id = "" if call.app_id == self._app_id else call.app_id
-            reply = self._business(op, biz, call.notify_url, now, "typing" if mode == "typing_forever" else "", app_id)
+            forced = "typing" if mode == "typing_forever" else ""
+            reply = self._business(op, biz, call.notify_url, now, forced, self._for(call))
         except Failed as failed:
             reply = {
                 "code": failed.code,
@@ -135,6 +135,10 @@ class AlipayTwin:
             kept = ("code", "msg", "out_trade_no", "trade_no", "total_amount")
             return {**{name: reply[name] for name in kept}, "trade_status": "WAIT_BUYER_PAY"}
         return reply
+
+    def _for(self, call: Call) -> str:
+        """The service provider's app that asks for the merchant; empty for the merchant's own."""
+        return "" if call.app_id == self._app_id else call.app_id
 
     def _business(
         self, op: str, biz: Mapping[str, Any], notify_url: str, now: int, forced: str = "", app_id: str = ""
@@ -196,7 +200,7 @@ class AlipayTwin:
         for late in [late for late in self._journal.late if late.due_ms <= now]:
             self._journal.drop("late", str(late.biz.get("out_trade_no", "")))
             try:
-                self._business(late.method, late.biz, late.notify_url, late.due_ms)
+                self._business(late.method, late.biz, late.notify_url, late.due_ms, "", late.app_id)
             except Failed:
                 continue
         for due, order_no in [item for item in self._late_success if item[0] <= now]:

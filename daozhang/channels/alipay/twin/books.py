@@ -63,6 +63,7 @@ class Late:
     biz: dict[str, Any]
     notify_url: str
     due_ms: int
+    app_id: str = ""
 
 
 class Books:
