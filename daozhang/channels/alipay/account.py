@@ -16,23 +16,23 @@ class WrongDoor(Fault):
 
 
 class Numbers(NamedTuple):
-    """What certificate mode adds: the SNs that our requests bear and that replies must bear."""
+    """What certificate mode adds: the SNs that our requests bear."""
 
     app: str
     root: str
-    alipay: str
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``sns``: only in certificate mode. ``app_auth_token``: only where a service provider acts for the merchant, whose
+    """``sns``: only in certificate mode, where Alipay's keys stand by the SN of their certificate (several while they
+    change); otherwise its one key stands under "". ``app_auth_token``: only where a service provider acts for the merchant, whose
     own app is ``auth_app_id``. ``wire``: v2 (the gateway) or v3 (REST)."""
 
     app_id: str
     seller_id: str
     gateway: str
     key: keys.Signer = field(repr=False)
-    alipay_key: keys.Verifier = field(repr=False)
+    alipay_keys: Mapping[str, keys.Verifier] = field(repr=False)
     livemode: bool = False
     wire: str = "v2"
     sns: Numbers | None = None
@@ -49,32 +49,41 @@ def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
     for name, known in (("wire", ("", "v2", "v3")), ("key_mode", ("", "public_key", "certificate"))):
         if str(row.settings.get(name, "")) not in known:
             raise keys.BadKey(name, f"{' or '.join(known[1:])}")
-    sns, alipay_key = _theirs(row)
+    key = keys.signer(row.secrets.get("app_private_key", ""), "app_private_key", row.livemode)
+    in_certificates = row.settings.get("key_mode") == "certificate"
     return Account(
         str(row.settings["app_id"]),
         str(row.settings["seller_id"]),
         gateway,
-        keys.signer(row.secrets.get("app_private_key", ""), "app_private_key", row.livemode),
-        alipay_key,
+        key,
+        _certified(row) if in_certificates else {"": _verifier(row, "alipay_public_key", row.secrets.get("alipay_public_key", ""))},
         row.livemode,
         str(row.settings.get("wire") or "v2"),
-        sns,
+        _numbers(row, key) if in_certificates else None,
         row.secrets.get("app_auth_token", ""),
         str(row.settings.get("auth_app_id", "")),
         tuple(manifest["hosts"].get("bills", ())),
     )
 
 
-def _theirs(row: AccountRow) -> tuple[Numbers | None, keys.Verifier]:
-    """Alipay's public key, bare or inside its certificate. Raises BadKey."""
-    if row.settings.get("key_mode") != "certificate":
-        return None, keys.verifier(row.secrets.get("alipay_public_key", ""), "alipay_public_key", row.livemode)
-    names = ("app_certificate", "alipay_root_certificate", "alipay_certificate")
-    app, root, alipay = (row.secrets.get(name, "") for name in names)
-    numbers = Numbers(
-        certificates.sn(app, names[0]), certificates.root_sn(root, names[1]), certificates.sn(alipay, names[2])
-    )
-    return numbers, keys.verifier(certificates.public_key(alipay, names[2]), names[2], row.livemode)
+def _verifier(row: AccountRow, which: str, pem: str) -> keys.Verifier:
+    return keys.verifier(pem, which, row.livemode)
+
+
+def _certified(row: AccountRow) -> dict[str, keys.Verifier]:
+    """Alipay's keys out of its certificates. Raises BadKey."""
+    which = "alipay_certificate"
+    found = certificates.public_keys(row.secrets.get(which, ""), which)
+    return {sn: _verifier(row, which, pem) for sn, pem in found.items()}
+
+
+def _numbers(row: AccountRow, key: keys.Signer) -> Numbers:
+    """Raises BadKey; also where the app's certificate is another key's: Alipay would refuse every request."""
+    app, root = "app_certificate", "alipay_root_certificate"
+    (sn, pem), *_ = certificates.public_keys(row.secrets.get(app, ""), app).items()
+    if not _verifier(row, app, pem).verify(b"is it ours?", key.sign(b"is it ours?")):
+        raise keys.BadKey(app, "it is not the certificate of app_private_key")
+    return Numbers(sn, certificates.root_sn(row.secrets.get(root, ""), root))
 
 
 def _may_reach(gateway: str, livemode: bool, hosts: Mapping[str, Any]) -> bool:

@@ -16,11 +16,6 @@ _ONE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re
 _SIGNED_WITH_RSA = "1.2.840.113549.1.1."
 
 
-def sn(pem: str, which: str) -> str:
-    """The SN of the first certificate in the text. Raises BadKey."""
-    return _sn(_certificates(pem, which)[0])
-
-
 def root_sn(bundle: str, which: str) -> str:
     """The SN of the root bundle: those of its RSA certificates, joined. Raises BadKey."""
     signed = [
@@ -33,14 +28,13 @@ def root_sn(bundle: str, which: str) -> str:
     return "_".join(map(_sn, signed))
 
 
-def public_key(pem: str, which: str) -> str:
-    """The public key of the first certificate in the text, as PEM. Raises BadKey."""
+def public_keys(text: str, which: str) -> dict[str, str]:
+    """The public key of each certificate in the text, as PEM, by its SN. Raises BadKey."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
     try:
-        key = _certificates(pem, which)[0].public_key()
+        return {_sn(one): one.public_key().public_bytes(serialization.Encoding.PEM, form).decode() for one in _certificates(text, which)}
     except ValueError:
         raise BadKey(which, "a certificate without a key that we know") from None
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 def _certificates(text: str, which: str) -> list[x509.Certificate]:

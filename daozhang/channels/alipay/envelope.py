@@ -2,6 +2,8 @@
 
 from hashlib import sha256
 
+from daozhang.channels.alipay.account import Account
+from daozhang.channels.keys import Verifier
 from daozhang.core.evidence import Finding, Proves
 from daozhang.core.faults import Fault, NotSent
 from daozhang.core.ports import Exchange
@@ -29,6 +31,14 @@ def by_status(exchange: Exchange) -> Unbelieved:
     return Unbelieved(
         f"HTTP_{exchange.status}", "platform.maintenance" if exchange.status == 503 else "platform.degraded"
     )
+
+
+def key_of(account: Account, certificate: str) -> Verifier:
+    """The key that must have signed: the one, or that of the certificate whose SN the reply bears. Raises Unbelieved."""
+    key = account.alipay_keys.get(certificate if account.sns is not None else "")
+    if key is None:
+        raise Unbelieved("RESPONSE_CERTIFICATE_UNKNOWN", alarm="signature")
+    return key
 
 
 def text_of(exchange: Exchange) -> str:

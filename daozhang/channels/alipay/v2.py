@@ -6,7 +6,7 @@ from typing import Any
 
 from daozhang.channels.alipay import sign
 from daozhang.channels.alipay.account import Account
-from daozhang.channels.alipay.envelope import Unbelieved, by_status, text_of
+from daozhang.channels.alipay.envelope import Unbelieved, by_status, key_of, text_of
 from daozhang.channels.alipay.texts import beijing_text
 from daozhang.core.ports import Exchange, HttpRequest
 
@@ -45,8 +45,6 @@ def read(account: Account, method: str, exchange: Exchange) -> dict[str, Any]:
     cut = sign.signed_object(text_of(exchange), method.replace(".", "_") + "_response", "error_response")
     if cut is None:
         raise Unbelieved("HTTP_BODY_UNREADABLE")
-    if account.sns is not None and cut.certificate != account.sns.alipay:
-        raise Unbelieved("RESPONSE_CERTIFICATE_UNKNOWN", alarm="signature")
-    if not sign.holds(cut.text.encode(), cut.signature, account.alipay_key):
+    if not sign.holds(cut.text.encode(), cut.signature, key_of(account, cut.certificate)):
         raise Unbelieved("RESPONSE_SIGNATURE_INVALID", alarm="signature")
     return cut.value

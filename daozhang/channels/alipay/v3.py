@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from daozhang.channels.alipay import sign, verdict
 from daozhang.channels.alipay.account import Account
-from daozhang.channels.alipay.envelope import Unbelieved, by_status, text_of
+from daozhang.channels.alipay.envelope import Unbelieved, by_status, key_of, text_of
 from daozhang.core.ports import Exchange, HttpRequest
 
 UNSAID = "10000+unsaid"  # accepted, and not said whether paid
@@ -55,10 +55,8 @@ def read(account: Account, method: str, exchange: Exchange) -> dict[str, Any]:
     if not signature and exchange.status != 200:
         raise by_status(exchange)
     text = text_of(exchange)
-    if account.sns is not None and headers.get("alipay-sn") != account.sns.alipay:
-        raise Unbelieved("RESPONSE_CERTIFICATE_UNKNOWN", alarm="signature")
     message = f"{headers.get('alipay-timestamp', '')}\n{headers.get('alipay-nonce', '')}\n{text}\n"
-    if not sign.holds(message.encode(), signature, account.alipay_key):
+    if not sign.holds(message.encode(), signature, key_of(account, headers.get("alipay-sn", ""))):
         raise Unbelieved("RESPONSE_SIGNATURE_INVALID", alarm="signature")
     reply = _object(text)
     if exchange.status == 200:

@@ -200,7 +200,8 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
     if fields.get("sign_type") != "RSA2":
         return Judged(False, order_no, replace(base, alarm="sign_type"))
-    if not sign.holds(sign.canonical_notify(fields).encode(), fields["sign"], account.alipay_key):
+    message = sign.canonical_notify(fields).encode()
+    if not any(sign.holds(message, fields["sign"], key) for key in account.alipay_keys.values()):
         return Judged(False, order_no, replace(base, alarm="signature"))
     if fields.get("app_id") != account.app_id:
         return Judged(True, order_no, replace(base, alarm="app"))

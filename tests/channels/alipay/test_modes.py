@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from dataclasses import replace
+from functools import cache
 from hashlib import md5
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from daozhang.channels.keys import BadKey
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.ports import Exchange
 from daozhang.sim.every import START_MS
-from tests.channels.alipay.kit import ALIPAY, MODES, Bench, changed, first, held, row
+from tests.channels.alipay.kit import ALIPAY, MODES, Bench, another, changed, first, held, row
 
 WAYS = [(mode, partner) for mode in MODES for partner in (False, True)]
 
@@ -128,7 +129,7 @@ def test_our_numbers_are_those_that_openssl_tells() -> None:
     told = bench.twin.credentials("")
     assert bench.account.sns is not None
     assert bench.account.sns.app == sn_of(told["app_certificate"])
-    assert bench.account.sns.alipay == sn_of(told["alipay_certificate"])
+    assert list(bench.account.alipay_keys) == [sn_of(told["alipay_certificate"])]
     bundle = told["alipay_root_certificate"].split("\n\n")
     assert len(bundle) == 3  # RSA, ECC, RSA: only the RSA ones count
     assert bench.account.sns.root == f"{sn_of(bundle[0])}_{sn_of(bundle[2])}"
@@ -153,13 +154,32 @@ def test_a_data_folder_of_an_earlier_release_has_certificates_too() -> None:
     assert bench.ask(Op.PAY, code=bench.twin.code("pays", START_MS)["code"]).proves is Proves.CAPTURED
 
 
-def test_a_reply_under_another_certificate_proves_nothing() -> None:
-    for mode in ("v2-certificate", "v3-certificate"):
-        bench = Bench(mode)
-        assert bench.account.sns is not None
-        bench.account = replace(bench.account, sns=bench.account.sns._replace(alipay="0" * 32))
-        found = bench.ask(Op.QUERY)
-        assert (found.proves, found.code, found.alarm) == (Proves.NOTHING, "RESPONSE_CERTIFICATE_UNKNOWN", "signature")
+@cache
+def changed_keys() -> dict[str, Any]:
+    """The same app after Alipay has taken another key."""
+    return {**held(), "channel": twins.new_keys(os.urandom)["channel"]}
+
+
+@pytest.mark.parametrize("mode", ["v2-certificate", "v3-certificate"])
+def test_old_and_new_certificate_are_believed_together_and_no_other(mode: str) -> None:
+    bench = Bench(mode)
+    bench.twin = twins.make(changed_keys(), os.urandom, lambda record: None)
+    found = bench.ask(Op.QUERY)
+    assert (found.proves, found.code, found.alarm) == (Proves.NOTHING, "RESPONSE_CERTIFICATE_UNKNOWN", "signature")
+    given = row(first(), mode)
+    both = given.secrets["alipay_certificate"] + bench.twin.credentials("")["alipay_certificate"]
+    bench.account = wire.open_account(replace(given, secrets={**given.secrets, "alipay_certificate": both}), ALIPAY.manifest)
+    assert bench.ask(Op.PAY, code=bench.twin.code("pays", START_MS)["code"]).proves is Proves.CAPTURED
+    assert bench.judged(bench.notifies(START_MS + 1000)[0]).finding.proves is Proves.CAPTURED
+    bench.twin = another()
+    assert bench.ask(Op.PAY, code=bench.twin.code("pays", START_MS)["code"]).proves is Proves.CAPTURED
+
+
+def test_a_certificate_of_another_key_is_not_the_apps() -> None:
+    given = row(first(), "v2-certificate")
+    theirs = {**given.secrets, "app_certificate": given.secrets["alipay_certificate"]}
+    with pytest.raises(BadKey, match="app_certificate: it is not the certificate"):
+        wire.open_account(replace(given, secrets=theirs), ALIPAY.manifest)
 
 
 @pytest.mark.parametrize(
