@@ -19,7 +19,7 @@ from daozhang.channels.keys import BadKey
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.ports import Exchange
 from daozhang.sim.every import START_MS
-from tests.channels.alipay.kit import ALIPAY, MODES, Bench, another, changed, first, held, row
+from tests.channels.alipay.kit import ALIPAY, MODES, Bench, another, changed, first, held, opened, row
 
 WAYS = [(mode, partner) for mode in MODES for partner in (False, True)]
 
@@ -152,6 +152,33 @@ def test_a_data_folder_of_an_earlier_release_has_certificates_too() -> None:
     bench.twin = twins.make(old, os.urandom, lambda record: None)
     bench.account = wire.open_account(row(bench.twin, "v2-certificate"), ALIPAY.manifest)
     assert bench.ask(Op.PAY, code=bench.twin.code("pays", START_MS)["code"]).proves is Proves.CAPTURED
+
+
+def halved(pem: str) -> str:
+    """A certificate that no library reads."""
+    body = "".join(pem.strip().splitlines()[1:-1])
+    return f"-----BEGIN CERTIFICATE-----\n{body[: len(body) // 8 * 4]}\n-----END CERTIFICATE-----\n"
+
+
+def test_roots_that_nobody_can_read_are_left_out_unless_they_are_rsa() -> None:
+    """Alipay's bundle holds SM2 roots, and ECC ones with a mark that today's libraries refuse."""
+    given = row(first(), "v2-certificate")
+    rsa, ecc, more = given.secrets["alipay_root_certificate"].split("\n\n")
+    for bundle in ((rsa, halved(ecc), more), (halved(ecc), rsa, more)):
+        roots = {**given.secrets, "alipay_root_certificate": "\n\n".join(bundle)}
+        account = wire.open_account(replace(given, secrets=roots), ALIPAY.manifest)
+        assert account.sns == opened("v2-certificate", False).sns
+    for bundle in ((rsa, ecc, halved(more)), (ecc,)):
+        with pytest.raises(BadKey, match="alipay_root_certificate"):
+            roots = {**given.secrets, "alipay_root_certificate": "\n\n".join(bundle)}
+            wire.open_account(replace(given, secrets=roots), ALIPAY.manifest)
+
+
+def test_an_authority_behind_alipays_certificate_signs_no_messages() -> None:
+    given = row(first(), "v2-certificate")
+    both = given.secrets["alipay_certificate"] + given.secrets["alipay_root_certificate"]
+    account = wire.open_account(replace(given, secrets={**given.secrets, "alipay_certificate": both}), ALIPAY.manifest)
+    assert list(account.alipay_keys) == list(opened("v2-certificate", False).alipay_keys)
 
 
 @cache
