@@ -21,6 +21,8 @@ from daozhang.core.bill import BadBill, BillKind, BillLine, Poison
 MOST_LINE = 64 * 1024  # letters of one line; no line of these files is near it
 MOST_PACKED, MOST_OPENED = 1 << 29, 1 << 32  # bytes of a file packed, and of one inside
 _PIECE = 1 << 16
+_MOST_CONTENTS = 1 << 14  # bytes of a packed file's list of contents
+_TAIL = (1 << 16) + 42  # where that list is told of, with the longest comment behind it
 _IN_MEMORY = 1 << 22  # of a packed file; the rest waits on the disk
 _BEIJING = timezone(timedelta(hours=8))
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
@@ -82,6 +84,7 @@ def _spool(first: bytes, rest: Iterator[bytes], file: "tempfile.SpooledTemporary
 
 def read_zip(file: "BinaryIO | tempfile.SpooledTemporaryFile[bytes]") -> Iterator[BillLine | Poison]:
     """The lines of the one detail file in a packed bill; the summary beside it must say the same. Raises BadBill."""
+    _must_hold_few(file)
     try:
         with zipfile.ZipFile(file) as packed:
             named = [(info, _name(info)) for info in packed.infolist()]
@@ -94,6 +97,20 @@ def read_zip(file: "BinaryIO | tempfile.SpooledTemporaryFile[bytes]") -> Iterato
                 detail.must_agree(read_summary(_opened(packed, info)))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # a method it does not know is a RuntimeError too
         raise BadBill("the packed file is broken or locked") from None
+
+
+def _must_hold_few(file: "BinaryIO | tempfile.SpooledTemporaryFile[bytes]") -> None:
+    """A list of contents is read as a whole, before anything inside: only a short one may be. Raises BadBill."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL)
+    for found in re.finditer(b"PK\x05\x06", tail):
+        told = tail[found.start() + 12 : found.start() + 16]
+        if int.from_bytes(told.ljust(4, b"\xff"), "little") > _MOST_CONTENTS:
+            raise BadBill("the packed file holds more than a bill and its summary")
+    if b"PK\x06\x07" in tail:
+        raise BadBill("packed in a way that this channel does not use")
+    file.seek(0)
 
 
 def _opened(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:

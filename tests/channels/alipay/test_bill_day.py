@@ -246,6 +246,17 @@ def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
         tracemalloc.stop()
 
 
+def test_a_packed_file_of_many_files_is_refused_before_its_list_is_read() -> None:
+    crowd = io.BytesIO()
+    with zipfile.ZipFile(crowd, "w") as made:
+        for at in range(2_000):
+            made.writestr(f"{at}.csv", b"")
+    longer = crowd.getvalue()[:-2] + b"\x04\x00PK\x05\x06"  # the mark once more, in a comment
+    for packed in (crowd.getvalue(), longer):
+        with pytest.raises(BadBill, match="holds more than a bill"):
+            list(read([packed]))
+
+
 @pytest.mark.prove
 def test_ten_million_lines_in_bounded_memory() -> None:
     row, most = ROWS[6] + b"\r\n", 10_000_000
