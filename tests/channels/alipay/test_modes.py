@@ -266,6 +266,30 @@ def test_a_token_belongs_to_one_app_and_one_merchant(mode: str, partner: bool, t
     assert bench.twin.books()["orders"] == []
 
 
+@pytest.mark.parametrize("mode", ["v2", "v3"])
+@pytest.mark.parametrize(
+    ("biz", "code"),
+    [({"grant_type": "authorization_code", "code": "the code"}, ""), ({"grant_type": "refresh_token", "refresh_token": "the other"}, ""),
+     ({"grant_type": "authorization_code", "code": "x"}, "code-invalid"), ({"grant_type": "authorization_code"}, "code-invalid"),
+     ({"grant_type": "refresh_token", "refresh_token": "the code"}, "refresh-token-invalid"), ({}, "grant-type-invalid")],
+)  # fmt: skip
+def test_a_code_is_exchanged_for_the_token(mode: str, biz: dict[str, str], code: str) -> None:
+    bench = Bench(mode, True)
+    told = bench.twin.credentials("")
+    words = {"the code": told["app_auth_code"], "the other": told["app_refresh_token"]}
+    given = {name: words.get(value, value) for name, value in biz.items()}
+    asking = replace(bench.account, app_auth_token="")
+
+    def exchange(account: wire.Account) -> str:
+        method = "alipay.open.auth.token.app"
+        if mode == "v3":
+            return bench.send(wire.v3.write(account, method, given, START_MS, 3000, nonce="n")).body.decode()
+        return bench.send(wire.v2.write(account, method, given, START_MS, 3000)).body.decode()
+
+    assert (code or told["app_auth_token"]) in exchange(asking)
+    assert "insufficient-isv-permissions" in exchange(replace(asking, app_id=told["app_id"]))
+
+
 def test_a_token_can_end_and_is_never_shown() -> None:
     bench = Bench("v2", True)
     bench.twin.chaos("token_expired", START_MS)

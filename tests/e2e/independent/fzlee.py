@@ -50,6 +50,9 @@ def client(mode: str, given: dict[str, Any], notify_url: str) -> Any:
     else:
         made = AliPay(given["app_id"], alipay_public_key_string=given["alipay_public_key"], **own)
     made._gateway = given["gateway"]
+    if mode == "partner":
+        again = made.api_alipay_open_auth_token_app(given["app_refresh_token"])
+        assert again["app_auth_token"] == given["app_auth_token"]
     return made
 
 

@@ -26,6 +26,8 @@ def new_keys(rand: Callable[[int], bytes]) -> dict[str, Any]:
         "seller_id": f"2088{number // 7 % 10**12:012d}",
         "partner_app_id": f"2019{number // 3 % 10**12:012d}",
         "app_auth_token": f"{rand(16).hex()}X{number % 1000:03d}",
+        "app_auth_code": rand(16).hex(),
+        "app_refresh_token": f"{rand(16).hex()}R{number % 1000:03d}",
     }
 
 
@@ -40,7 +42,8 @@ def make(held: dict[str, Any], rand: Callable[[int], bytes], append: Callable[[d
         "alipay_certificate": made.alipay,
         "alipay_root_certificate": made.root,
     }
-    partner = Partner(held["partner_app_id"], held["app_auth_token"]) if "partner_app_id" in held else None
+    leave = (held.get(name, "") for name in ("partner_app_id", "app_auth_token", "app_auth_code", "app_refresh_token"))
+    partner = Partner(*leave) if "partner_app_id" in held else None
     keys = RsaKeys(held["channel"]["pkcs8"], held["app"]["public"])
     return AlipayTwin(held["app_id"], held["seller_id"], keys, rand, append, pems=pems, papers=made, partner=partner)
 

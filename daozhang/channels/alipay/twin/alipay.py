@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from daozhang.channels.alipay.twin import bills, faults, phones
+from daozhang.channels.alipay.twin import bills, faults, phones, provider
 from daozhang.channels.alipay.twin.bills import Bills
 from daozhang.channels.alipay.twin.books import Books, Late, Notify
 from daozhang.channels.alipay.twin.door_v2 import Call, DoorV2
@@ -21,7 +21,7 @@ _OPS = {
     "alipay.trade.pay": "pay", "alipay.trade.precreate": "precreate", "alipay.trade.query": "query",
     "alipay.trade.cancel": "cancel", "alipay.trade.close": "close", "alipay.trade.refund": "refund",
     "alipay.trade.fastpay.refund.query": "refund_query", "alipay.trade.create": "create",
-    "alipay.data.dataservice.bill.downloadurl.query": "bill",
+    "alipay.data.dataservice.bill.downloadurl.query": "bill", "alipay.open.auth.token.app": "token",
 }  # fmt: skip
 _FOREVER_MS = 1 << 52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -117,6 +117,8 @@ class AlipayTwin:
         try:
             if op == "bill":
                 return self._bills.link(biz, now, mode, call.base_url)
+            if op == "token":
+                return provider.exchange(self._partner, call.app_id, biz, self._app_id, self._seller_id)
             forced = "typing" if mode == "typing_forever" else ""
             reply = self._business(op, biz, call.notify_url, now, forced, self._for(call))
         except Failed as failed:
@@ -257,7 +259,8 @@ class AlipayTwin:
         told = {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
                 "seller_id": self._seller_id, **self._pems}  # fmt: skip
         if self._partner is not None:
-            told |= {"partner_app_id": self._partner.app_id, "app_auth_token": self._partner.token}
+            told |= {"partner_app_id": self._partner.app_id, "app_auth_token": self._partner.token,
+                     "app_auth_code": self._partner.code, "app_refresh_token": self._partner.refresh}  # fmt: skip
         return told
 
     def account(self, base_url: str) -> tuple[dict[str, str], dict[str, str]]:

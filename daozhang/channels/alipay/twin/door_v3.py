@@ -43,7 +43,7 @@ class DoorV3:
         get = "bill.downloadurl" in method
         if not self._known(method) or heard.method != ("GET" if get else "POST"):
             raise Turned("40002", "isv.invalid-method", "不存在的方法名")
-        self._gate.check_token(told["app_id"], token)
+        self._gate.check_token(told["app_id"], token, method)
         biz = dict(parse_qsl(parts.query, keep_blank_values=True)) if get else _object(heard.body)
         notify_url = str(biz.pop("notify_url", ""))
         return Call(method, biz, notify_url, told["app_id"], "app_cert_sn" in told, base_url(heard), heard.at_ms)
