@@ -9,6 +9,7 @@ only at the end: take no line for true before the reader has ended without `BadB
 import codecs
 import hashlib
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -24,6 +25,8 @@ _PIECE = 1 << 16
 _MOST_CONTENTS = 1 << 14  # bytes of a packed file's list of contents
 _TAIL = (1 << 16) + 42  # where that list is told of, with the longest comment behind it
 _IN_MEMORY = 1 << 22  # of a packed file; the rest waits on the disk
+# What the standard library raises for a file that lies about itself: a method that it does not know is a RuntimeError.
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OSError)
 _BEIJING = timezone(timedelta(hours=8))
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _YUAN = re.compile(r"([-+]?)(\d{1,12})(?:\.(\d{1,2}))?", re.ASCII)
@@ -95,7 +98,7 @@ def read_zip(file: "BinaryIO | tempfile.SpooledTemporaryFile[bytes]") -> Iterato
             yield from detail.lines()
             for info in (info for info, name in named if "汇总" in name):
                 detail.must_agree(read_summary(_opened(packed, info)))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # a method it does not know is a RuntimeError too
+    except _BROKEN:
         raise BadBill("the packed file is broken or locked") from None
 
 
@@ -291,7 +294,8 @@ def _in_place(fields: dict[str, str]) -> None:
     """Every time is one and every amount is one: a comma read in the wrong place shows here. Raises ValueError."""
     for name, value in fields.items():
         if name.endswith("元)"):
-            _fen(value or "0")
+            if value not in ("", "0.00"):  # what most columns of most lines say
+                _fen(value)
         elif name.endswith("时间"):
             _moment(value)
 

@@ -113,6 +113,28 @@ def test_any_changed_byte_of_what_is_signed_is_refused(bench: Bench) -> None:
     assert len(bench.twin.books()["orders"]) == 1
 
 
+def test_any_changed_byte_of_a_reply_proves_nothing(bench: Bench) -> None:
+    """Of its body and (REST) of the headers that are signed or sign; elsewhere it may at most say the same."""
+    question = bench.question(Op.PAY, code=bench.twin.code("pays", START_MS)["code"])
+    exchange = bench.send(wire.write(bench.account, question))
+    assert wire.read(bench.account, question, exchange).proves is Proves.CAPTURED
+    step = 1 if bench.account.wire == "v3" else 3
+    for place in range(0, len(exchange.body), step):
+        body = bytearray(exchange.body)
+        body[place] ^= 0x01
+        found = wire.read(bench.account, question, replace(exchange, body=bytes(body)))
+        assert found.proves is Proves.NOTHING or bench.account.wire == "v2"
+        assert found.proves in (Proves.NOTHING, Proves.CAPTURED)
+        assert found.amount_fen in (0, 1250)
+    for at, (name, value) in enumerate(exchange.headers):
+        if not name.startswith("alipay-") or name == "alipay-trace-id":
+            continue
+        for place in range(0, len(value), 7):
+            other = "7" if value[place] != "7" else "8"
+            headers = (*exchange.headers[:at], (name, value[:place] + other + value[place + 1 :]), *exchange.headers[at + 1 :])
+            assert wire.read(bench.account, question, replace(exchange, headers=headers)).proves is Proves.NOTHING
+
+
 # -- certificates --------------------------------------------------------------------------------------------------------
 
 
