@@ -10,6 +10,7 @@ from alipay.aop.api.AlipayClientConfig import AlipayClientConfig
 from alipay.aop.api.DefaultAlipayClient import DefaultAlipayClient
 from alipay.aop.api.request.AlipayTradeCancelRequest import AlipayTradeCancelRequest
 from alipay.aop.api.request.AlipayTradeCloseRequest import AlipayTradeCloseRequest
+from alipay.aop.api.request.AlipayTradeCreateRequest import AlipayTradeCreateRequest
 from alipay.aop.api.request.AlipayTradeFastpayRefundQueryRequest import AlipayTradeFastpayRefundQueryRequest
 from alipay.aop.api.request.AlipayTradePayRequest import AlipayTradePayRequest
 from alipay.aop.api.request.AlipayTradePrecreateRequest import AlipayTradePrecreateRequest
@@ -109,6 +110,15 @@ def test_precreate_and_scan(system: System, sdk: Any) -> None:
     assert ask(sdk, AlipayTradeQueryRequest(), out_trade_no=number)["trade_status"] == "TRADE_SUCCESS"
     twice = ask(sdk, AlipayTradePrecreateRequest(), out_trade_no=number, subject="x", total_amount="8.80")
     assert twice["sub_code"] == "ACQ.APPLY_PC_MERCHANT_CODE_ERROR"
+
+
+def test_a_plates_trade_is_confirmed_on_the_payers_phone(system: System, sdk: Any) -> None:
+    number = f"SDK{os.urandom(6).hex()}"
+    made = ask(sdk, AlipayTradeCreateRequest(), out_trade_no=number, subject="x", total_amount="8.80", buyer_id="2088123412341234")
+    assert ask(sdk, AlipayTradeQueryRequest(), out_trade_no=number)["trade_status"] == "WAIT_BUYER_PAY"
+    assert system.cli("sandbox", "scan", made["trade_no"])[0] == 0
+    assert ask(sdk, AlipayTradeQueryRequest(), out_trade_no=number)["trade_status"] == "TRADE_SUCCESS"
+    assert system.cli("sandbox", "scan", made["trade_no"])[0] != 0
 
 
 def test_a_forged_reply_is_noticed_by_the_sdk(system: System, sdk: Any) -> None:

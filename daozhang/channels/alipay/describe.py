@@ -1,6 +1,7 @@
 """Any message of this wire, even a broken one, as a person would read it (``daozhang describe``)."""
 
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,15 +38,47 @@ _FIELDS = {
     "qr_code": ("二维码内容", "text of the QR"),
     "seller_id": ("收款账号", "seller"),
     "notify_id": ("通知编号", "number of the notify"),
+    "app_cert_sn": ("应用证书SN", "number of the app's certificate"),
+    "alipay_root_cert_sn": ("支付宝根证书SN", "number of Alipay's root certificates"),
+    "auth_app_id": ("授权商户的应用ID", "the authorising merchant's app"),
+    "bill_type": ("账单类型", "kind of bill"),
+    "bill_date": ("账单日期", "day or month of the bill"),
+    "bill_download_url": ("账单下载地址", "where the bill lies"),
 }
-_HIDDEN = {"auth_code": ("付款码", "payment code"), "sign": ("签名", "signature")}
+_REST = re.compile(r"(?:GET|POST) /v3/(alipay/[a-z/]+)(?:\?(\S*))?(?: HTTP/\S+)?$", re.MULTILINE)
+_HIDDEN = {
+    "auth_code": ("付款码", "payment code"),
+    "sign": ("签名", "signature"),
+    "app_auth_token": ("应用授权令牌", "a merchant's leave to a service provider"),
+}
 _PAYER = {"buyer_id", "buyer_user_id", "buyer_open_id", "buyer_logon_id", "buyer_user_name"}
 
 
 def describe(message: bytes) -> dict[str, Any] | None:
     """``{wire, what, fields: [{name, zh, en, value}], signature, proves, notes}``; None when it is not of this wire."""
     text = message.decode("utf-8", "replace").strip()
-    return _reply(text) or _form(text)
+    return _reply(text) or _rest(text) or _form(text)
+
+
+def _rest(text: str) -> dict[str, Any] | None:
+    """A request of the v3 wire with its first line and headers."""
+    found = _REST.match(text)
+    if found is None:
+        return None
+    head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head.split("\n")[1:])}
+    auth, mark, _ = headers.get("authorization", "").partition(",sign=")
+    told = dict(parse_qsl(found[2] or "")) | _json_object(body)
+    app = dict(part.partition("=")[::2] for part in auth.removeprefix("ALIPAY-SHA256withRSA ").split(","))
+    return {
+        "wire": "alipay.v3",
+        "what": found[1].replace("/", "."),
+        "fields": _fields({**{name: app[name] for name in ("app_id", "app_cert_sn", "timestamp") if name in app}, **told}),
+        "signature": "present" if mark else "missing",
+        "proves": "nothing",
+        "code": "",
+        "notes": [{"zh": "请求本身不证明任何结果", "en": "a request proves nothing by itself"}],
+    }
 
 
 def _reply(text: str) -> dict[str, Any] | None:
@@ -59,8 +92,8 @@ def _reply(text: str) -> dict[str, Any] | None:
         return {"wire": "alipay.v2", "what": name, "fields": [], "signature": "unreadable", "proves": "nothing",
                 "notes": [note]}  # fmt: skip
     reply, signature = cut.value, cut.signature
-    op, shown = _response_names()[name]
-    code, row = verdict.of_reply(op, shown, reply)
+    op, begun = _response_names()[name]
+    code, row = verdict.of_reply(op, begun, reply)
     return {
         "wire": "alipay.v2",
         "what": name,
@@ -72,16 +105,17 @@ def _reply(text: str) -> dict[str, Any] | None:
     }
 
 
-def _response_names() -> dict[str, tuple[Op, bool]]:
+def _response_names() -> dict[str, tuple[Op, str]]:
     return {
-        "alipay_trade_pay_response": (Op.PAY, False),
-        "alipay_trade_precreate_response": (Op.PAY, True),
-        "alipay_trade_query_response": (Op.QUERY, False),
-        "alipay_trade_cancel_response": (Op.REVERSE, False),
-        "alipay_trade_close_response": (Op.CLOSE, False),
-        "alipay_trade_refund_response": (Op.REFUND, False),
-        "alipay_trade_fastpay_refund_query_response": (Op.REFUND_QUERY, False),
-        "error_response": (Op.PAY, False),
+        "alipay_trade_pay_response": (Op.PAY, "pay"),
+        "alipay_trade_precreate_response": (Op.PAY, "precreate"),
+        "alipay_trade_create_response": (Op.PAY, "create"),
+        "alipay_trade_query_response": (Op.QUERY, "pay"),
+        "alipay_trade_cancel_response": (Op.REVERSE, "pay"),
+        "alipay_trade_close_response": (Op.CLOSE, "pay"),
+        "alipay_trade_refund_response": (Op.REFUND, "pay"),
+        "alipay_trade_fastpay_refund_query_response": (Op.REFUND_QUERY, "pay"),
+        "error_response": (Op.PAY, "pay"),
     }
 
 

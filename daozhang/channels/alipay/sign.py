@@ -36,11 +36,12 @@ def holds(message: bytes, signature: str, key: Verifier) -> bool:
 
 
 class Signed(NamedTuple):
-    """An object of a reply: its exact text, its value, and the signature that stands beside it."""
+    """An object of a reply: its exact text, its value, and the signature (with its certificate's SN) beside it."""
 
     text: str
     value: dict[str, Any]
     signature: str
+    certificate: str = ""
 
 
 _DECODER = json.JSONDecoder()
@@ -57,12 +58,16 @@ def signed_object(body: str, *names: str) -> Signed | None:
         members = _members(body)
     except (ValueError, IndexError, RecursionError):
         return None
-    signature = members["sign"][1] if "sign" in members else ""
+    signature, certificate = (_text(members.get(name)) for name in ("sign", "alipay_cert_sn"))
     for name in names:
         text, value = members.get(name, ("", None))
         if isinstance(value, dict):
-            return Signed(text, value, signature if isinstance(signature, str) else "")
+            return Signed(text, value, signature, certificate)
     return None
+
+
+def _text(member: tuple[str, Any] | None) -> str:
+    return member[1] if member is not None and isinstance(member[1], str) else ""
 
 
 def _members(body: str) -> dict[str, tuple[str, Any]]:

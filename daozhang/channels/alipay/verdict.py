@@ -20,6 +20,7 @@ class Row(NamedTuple):
     en: str
 
 
+_OTHERS = ("query", "reverse", "close", "refund", "refund_query", "bill")
 _UNSEEN = Row(Proves.NOTHING, "", "", "")
 
 
@@ -30,9 +31,12 @@ def _table() -> dict[tuple[str, str], Row]:
 
 @cache
 def rows() -> list[dict[str, str]]:
-    """Every row as written: op, code, proves, hint, zh, en."""
+    """Every row: op, code, proves, hint, zh, en. The gateway says its own codes to every operation; only of a payment
+    does it follow that nothing was charged, elsewhere they prove nothing about the order."""
     with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        written = list(csv.DictReader(file))
+    gateway = [row for row in written if row["op"] == "pay" and (row["code"] == "20000" or "/" in row["code"])]
+    return written + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway]
 
 
 def look_up(op: str, *codes: str) -> tuple[str, Row]:
@@ -45,15 +49,26 @@ def look_up(op: str, *codes: str) -> tuple[str, Row]:
     return codes[0], _UNSEEN
 
 
-def of_reply(op: Op, shown: bool, reply: Mapping[str, object]) -> tuple[str, Row]:
-    """The row for a reply whose signature held. ``shown``: the order is offered as a QR (precreate)."""
+@cache
+def _gateway_codes() -> dict[str, str]:
+    exact = (row["code"] for row in rows() if row["op"] == "pay" and "/" in row["code"])
+    return {code.partition("/")[2].partition(".")[2]: code for code in exact}
+
+
+def gateway_code(bare: str) -> str:
+    """``40002/isv.invalid-signature`` for the ``invalid-signature`` of the v3 wire; the same text when it is unknown."""
+    return _gateway_codes().get(bare, bare)
+
+
+def of_reply(op: Op, begun: str, reply: Mapping[str, object]) -> tuple[str, Row]:
+    """The row for a reply whose signature held. ``begun``: how the payment began (pay, precreate, create)."""
     code, sub = _text(reply, "code"), _text(reply, "sub_code")
     if code != "10000":
         exact = f"{code}/{sub}" if sub else code
         return look_up(op.value, exact, sub, code) if code == "40004" else look_up(op.value, exact, code, sub)
     match op:
         case Op.PAY:
-            return look_up("precreate" if shown else "pay", code)
+            return look_up(begun, code)
         case Op.QUERY:
             status = _text(reply, "trade_status")
             paid = status == "TRADE_CLOSED" and _text(reply, "send_pay_date")

@@ -1,26 +1,31 @@
-"""The Alipay v2 gateway, our side: requests written, replies and notifies read (dossier 1.1, 1.2, 1.4).
+"""The Alipay wire, our side: what is asked, and what replies and notifies prove (dossier 1.2, 1.4); v2 and v3 carry it.
 
 Reading never raises for what came over the wire: what cannot be believed proves nothing.
 """
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
-from daozhang.channels import form, keys
-from daozhang.channels.alipay import sign, verdict
-from daozhang.channels.alipay.texts import beijing_ms, beijing_text, redacted
+from daozhang.channels import form
+from daozhang.channels.alipay import sign, v2, v3, verdict
+from daozhang.channels.alipay.account import Account, WrongDoor, open_account
+from daozhang.channels.alipay.bill_link import ask_bill, fetch_bill, read_bill_reply
+from daozhang.channels.alipay.envelope import Unbelieved, nothing, unheard
+from daozhang.channels.alipay.texts import beijing_ms, redacted
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
 from daozhang.core.evidence import Finding, Op, Proves
-from daozhang.core.faults import Fault, NotSent
 from daozhang.core.ids import out_request_no, out_trade_no
 from daozhang.core.money import fen_of_yuan, yuan_of_fen
 from daozhang.core.must import must
 from daozhang.core.payment import Method, Payment
-from daozhang.core.ports import AccountRow, Exchange, HttpRequest
+from daozhang.core.ports import Exchange, HttpRequest
+
+__all__ = [
+    "Account", "BadNotify", "Judged", "WrongDoor", "ask_bill", "describe", "fetch_bill", "hear", "judge", "open_account", "read",
+    "read_bill_reply", "thanks", "write",
+]  # fmt: skip
 
 _METHODS = {
     Op.QUERY: "alipay.trade.query",
@@ -29,72 +34,37 @@ _METHODS = {
     Op.REFUND: "alipay.trade.refund",
     Op.REFUND_QUERY: "alipay.trade.fastpay.refund.query",
 }
-_FORM = (("Content-Type", "application/x-www-form-urlencoded;charset=utf-8"), ("Accept", "text/html"))
+_USER_ID = re.compile(r"2088\d{12}", re.ASCII)
 # The channel refuses these four in a subject (dossier 1.2).
 _SUBJECT = str.maketrans({"/": " ", "=": " ", "&": " ", "\n": " "})
-
-
-class WrongDoor(Fault):
-    """A sandbox account pointing at a live host, or a live one at anything else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    app_id: str
-    seller_id: str
-    gateway: str
-    key: keys.Signer = field(repr=False)
-    alipay_key: keys.Verifier = field(repr=False)
-
-
-def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
-    """Parse the keys once. Raises BadKey, WrongDoor."""
-    gateway = str(row.settings.get("gateway", ""))
-    if not _may_reach(gateway, row.livemode, manifest["hosts"]):
-        raise WrongDoor(f"a {'live' if row.livemode else 'sandbox'} account may not speak to this gateway")
-    return Account(
-        str(row.settings["app_id"]),
-        str(row.settings["seller_id"]),
-        gateway,
-        keys.signer(row.secrets.get("app_private_key", ""), "app_private_key", row.livemode),
-        keys.verifier(row.secrets.get("alipay_public_key", ""), "alipay_public_key", row.livemode),
-    )
-
-
-def _may_reach(gateway: str, livemode: bool, hosts: Mapping[str, Any]) -> bool:
-    if livemode:
-        return gateway in hosts["live"]
-    parts = urlsplit(gateway)
-    loopback = parts.scheme in ("http", "https") and parts.hostname in ("127.0.0.1", "localhost", "::1")
-    return gateway in hosts["sandbox"] or (hosts.get("sandbox_loopback", False) and loopback)
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
 
 
 def write(account: Account, q: Question) -> HttpRequest:
-    """One signed request: common parameters and signature in the query, ``biz_content`` in the form body."""
-    params = {
-        "app_id": account.app_id,
-        "method": _method(q),
-        "format": "JSON",
-        "charset": "utf-8",
-        "sign_type": "RSA2",
-        "timestamp": beijing_text(q.now_ms),
-        "version": "1.0",
-    }
-    if q.op is Op.PAY and q.notify_url:
-        params["notify_url"] = q.notify_url
-    biz = json.dumps(_biz(q), ensure_ascii=False, separators=(",", ":"))
-    params["sign"] = sign.sign({**params, "biz_content": biz}, account.key)
-    url = f"{account.gateway}?{form.write(params)}"
-    return HttpRequest("POST", url, _FORM, form.write({"biz_content": biz}).encode("ascii"), q.deadline_ms)
+    """One signed request, on the wire that the account speaks."""
+    notify_url = q.notify_url if q.op is Op.PAY else ""
+    if account.wire == "v3":
+        return v3.write(account, _method(q), _biz(q), q.now_ms, q.deadline_ms, notify_url, _nonce(q))
+    return v2.write(account, _method(q), _biz(q), q.now_ms, q.deadline_ms, notify_url)
+
+
+def _nonce(q: Question) -> str:
+    """Two requests of one millisecond about one order and operation would be the same request."""
+    about = f"{q.op}|{q.payment.id}|{q.refund.id if q.refund is not None else ''}|{q.now_ms}"
+    return sha256(about.encode()).hexdigest()[:32]
 
 
 def _method(q: Question) -> str:
-    if q.op is Op.PAY:
-        return "alipay.trade.pay" if q.payment.method is Method.PAY_BY_CODE else "alipay.trade.precreate"
-    return _METHODS[q.op]
+    return f"alipay.trade.{_begun(q)}" if q.op is Op.PAY else _METHODS[q.op]
+
+
+def _begun(q: Question) -> str:
+    """By the payer's code; by a QR for anybody; or (a static plate's page) for the payer who is known already."""
+    if q.payment.method is Method.PAY_BY_CODE:
+        return "pay"
+    return "create" if q.payer else "precreate"
 
 
 def _biz(q: Question) -> dict[str, str]:
@@ -108,9 +78,15 @@ def _biz(q: Question) -> dict[str, str]:
         # The channel closes the order too, should nobody of ours be left to ask it to.
         minutes = (p.window_end_ms - p.asked_ms) // 60_000 + 2
         biz["timeout_express"] = f"{minutes}m"
-        if p.method is Method.PAY_BY_CODE:
+        begun = _begun(q)
+        if begun == "pay":
             must(q.code, "a code payment is asked with the payer's code")
             biz |= {"scene": "bar_code", "auth_code": q.code, "product_code": "FACE_TO_FACE_PAYMENT"}
+        elif begun == "create":
+            biz |= {
+                "product_code": "FACE_TO_FACE_PAYMENT",
+                "buyer_id" if _USER_ID.fullmatch(q.payer) else "buyer_open_id": q.payer,
+            }
         else:
             biz |= {"product_code": "QR_CODE_OFFLINE", "qr_code_timeout_express": f"{minutes}m"}
     if q.refund is not None:
@@ -131,37 +107,19 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
 
 
 def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
-    if exchange.fault is not None:
-        never = isinstance(exchange.fault, NotSent)
-        return Finding(
-            Proves.NOT_SENT if never else Proves.NOTHING,
-            exchange.fault.code,
-            hint="us.egress" if never else "info.reply_lost",
-        )
-    if exchange.status != 200:
-        hint = "platform.maintenance" if exchange.status == 503 else "platform.degraded"
-        return _nothing(f"HTTP_{exchange.status}", hint, exchange)
+    lost = unheard(exchange)
+    if lost is not None:
+        return lost
     try:
-        body = exchange.body.decode("utf-8")
-    except UnicodeDecodeError:
-        return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
-    name = _method(q).replace(".", "_") + "_response"
-    cut = sign.signed_object(body, name, "error_response")
-    if cut is None:
-        return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
-    if not sign.holds(cut.text.encode(), cut.signature, account.alipay_key):
-        return _nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
-    return _read_verified(q, cut.value)
-
-
-def _nothing(code: str, hint: str, exchange: Exchange, alarm: str = "") -> Finding:
-    raw = {"status": exchange.status, "sha256": sha256(exchange.body).hexdigest(), "bytes": len(exchange.body)}
-    return Finding(code=code, hint=hint, alarm=alarm, detail=raw)
+        reply = (v3 if account.wire == "v3" else v2).read(account, _method(q), exchange)
+    except Unbelieved as why:
+        return nothing(why, exchange)
+    return _read_verified(q, reply)
 
 
 def _read_verified(q: Question, reply: dict[str, Any]) -> Finding:
     p = q.payment
-    code, row = verdict.of_reply(q.op, p.method is Method.PAY_BY_QR, reply)
+    code, row = verdict.of_reply(q.op, _begun(q) if q.op is Op.PAY else "", reply)
     detail = redacted(reply)
     text = str(reply.get("sub_msg") or reply.get("msg") or "")[:256]
     base = Finding(code=code, text=text, hint=row.hint, detail=detail)
@@ -197,7 +155,7 @@ def _with_amounts(q: Question, proves: Proves, base: Finding, reply: dict[str, A
             paid_ms=beijing_ms(reply.get("gmt_payment") or reply.get("send_pay_date")),
         )
     if proves is Proves.SHOWN:
-        qr = reply.get("qr_code")
+        qr = reply.get("trade_no" if _begun(q) == "create" else "qr_code")
         return base.but(proves=proves, qr=qr) if isinstance(qr, str) and qr else base
     if proves is Proves.REFUND_DONE and q.refund is not None and q.op is Op.REFUND_QUERY:
         same = reply.get("out_request_no") == out_request_no(q.refund.id)
@@ -235,9 +193,12 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
     if fields.get("sign_type") != "RSA2":
         return Judged(False, order_no, base.but(alarm="sign_type"))
-    if not sign.holds(sign.canonical_notify(fields).encode(), fields["sign"], account.alipay_key):
+    message = sign.canonical_notify(fields).encode()
+    if not any(sign.holds(message, fields["sign"], key) for key in account.alipay_keys.values()):
         return Judged(False, order_no, base.but(alarm="signature"))
     if fields.get("app_id") != account.app_id:
+        return Judged(True, order_no, base.but(alarm="app"))
+    if account.auth_app_id and fields.get("auth_app_id") != account.auth_app_id:
         return Judged(True, order_no, base.but(alarm="app"))
     if fields.get("seller_id") != account.seller_id:
         return Judged(True, order_no, base.but(alarm="seller"))

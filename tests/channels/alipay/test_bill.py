@@ -24,6 +24,7 @@ def bill(rows: list[str], pays: int, paid: str, backs: int, back: str) -> bytes:
 
 
 GOOD = bill([PAID.format("茶"), BACK], 1, "12.50", 1, "-2.50")
+SUMMARY = "门店编号,门店名称,交易订单总笔数,退款订单总笔数,商家实收（元）\n合计,,1,1,10.00\n".encode("gb18030")
 LINES = [
     BillLine(4, BillKind.PAY, "A1", "2025T1", "", 1250, 8, 1735693205000, state="交易"),
     BillLine(5, BillKind.REFUND, "A1", "2025T1", "R1", 250, -2, 1735696805000, state="退款"),
@@ -43,7 +44,7 @@ def test_a_packed_bill_with_chinese_names() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as made:
         made.writestr("2088_20250101_业务明细.csv", GOOD)
-        made.writestr("2088_20250101_业务明细(汇总).csv", b"#")
+        made.writestr("2088_20250101_业务明细(汇总).csv", SUMMARY)
     assert list(read_zip(packed)) == LINES
 
 

@@ -1,7 +1,6 @@
 """The whole twin: gate, faults, trades, replies, notifies. Pure: time comes in with each call."""
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -9,17 +8,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from daozhang.channels import form
-from daozhang.channels.alipay.twin import faults, phones
+from daozhang.channels.alipay.twin import bills, faults, phones, provider
+from daozhang.channels.alipay.twin.bills import Bills
 from daozhang.channels.alipay.twin.books import Books, Late, Notify
-from daozhang.channels.alipay.twin.gate import Gate, Keys, Let, Turned
+from daozhang.channels.alipay.twin.door_v2 import Call, DoorV2
+from daozhang.channels.alipay.twin.door_v3 import DoorV3
+from daozhang.channels.alipay.twin.gate import Gate, Keys, Partner, Turned
+from daozhang.channels.alipay.twin.papers import Papers
 from daozhang.channels.alipay.twin.trade import NOTIFY_GAPS_MS, Failed, Trades
 from daozhang.channels.twin import Heard, Push, Refused, Said, Wire
 
-_HTML = (("Content-Type", "text/html;charset=utf-8"),)
 _OPS = {
     "alipay.trade.pay": "pay", "alipay.trade.precreate": "precreate", "alipay.trade.query": "query",
     "alipay.trade.cancel": "cancel", "alipay.trade.close": "close", "alipay.trade.refund": "refund",
-    "alipay.trade.fastpay.refund.query": "refund_query",
+    "alipay.trade.fastpay.refund.query": "refund_query", "alipay.trade.create": "create",
+    "alipay.data.dataservice.bill.downloadurl.query": "bill", "alipay.open.auth.token.app": "token",
 }  # fmt: skip
 _FOREVER_MS = 1 << 52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,63 +36,68 @@ class AlipayTwin:
     def __init__(
         self, app_id: str, seller_id: str, keys: Keys, rand: Callable[[int], bytes],
         append: Callable[[dict[str, Any]], None] = lambda record: None, *, pems: Mapping[str, str] | None = None,
-        window_s: int | None = 86_400, service_ms: int = 0,
+        window_s: int | None = 86_400, service_ms: int = 0, papers: Papers | None = None, partner: Partner | None = None,
     ) -> None:  # fmt: skip
         self._app_id, self._seller_id, self._keys, self._rand = app_id, seller_id, keys, rand
         self._pems = dict(pems or {})
         self._service_ms = service_ms
         self._journal = Books(append)
         self._trades = Trades(self._journal, rand, app_id, seller_id)
-        self.gate = Gate(app_id, keys, lambda method: method in _OPS, window_s)
+        self._partner = partner
+        self.gate = Gate(app_id, keys, lambda method: method in _OPS, window_s, papers, partner)
+        self._v2 = DoorV2(self.gate, keys, papers)
+        self._v3 = DoorV3(self.gate, keys, papers, lambda method: method in _OPS, rand)
+        self._bills = Bills(self._journal, rand, seller_id)
         self._chaos: list[faults.Chaos] = []
         self._late_success: list[tuple[int, str]] = []
 
     # -- the wire ------------------------------------------------------------------------------------------------------------
 
     def handle(self, heard: Heard) -> Said:
-        """One request to the gateway."""
-        content_type = next((value for name, value in heard.headers if name.lower() == "content-type"), "")
-        if urlsplit(heard.target).path != "/gateway.do":
-            return Said(404, (("Content-Type", "text/plain"),), b"the gateway is at /gateway.do")
-        now = heard.at_ms
+        """One request to the gateway, to the REST paths, or for a bill's file."""
+        path, now = urlsplit(heard.target).path, heard.at_ms
+        if path == bills.PATH:
+            return self._bills.file(heard.target, now)
+        if path != "/gateway.do" and not path.startswith("/v3/"):
+            return Said(404, (("Content-Type", "text/plain"),), b"the gateway is at /gateway.do, REST below /v3/")
+        door: DoorV2 | DoorV3 = self._v2 if path == "/gateway.do" else self._v3
         self._pass_time(now)
         try:
-            let = self.gate.pass_(heard.target, content_type, heard.body, now)
+            call = door.open(heard)
         except Turned as turned:
-            return self._turn_away(turned)
-        try:
-            biz = json.loads(let.params.get("biz_content") or "{}")
-            assert_object(biz)
-        except (ValueError, RecursionError):
-            return self._turn_away(Turned("40002", "isv.invalid-parameter", "参数无效: biz_content", let.method))
-        op, order = _OPS[let.method], str(biz.get("out_trade_no", ""))[:64]
+            return door.turned(turned, heard)
+        op, order = _OPS[call.method], str(call.biz.get("out_trade_no", ""))[:64]
         mode = self._mode(op, order, now)
-        self._log(let.method, order, now, mode)
-        said = self._answer(let, op, biz, now, mode)
+        self._log(call.method, order, now, mode)
+        said = self._answer(door, call, op, heard, mode)
         if self._mode("notify", order, now) == "notify_early":
             for notify in [n for n in self._journal.notifies.values() if n.fields.get("out_trade_no") == order]:
                 self._journal.put("notify", replace(notify, due_ms=min(notify.due_ms, now)))
             said = replace(said, delay_ms=said.delay_ms + 400)
         return said
 
-    def _answer(self, let: Let, op: str, biz: dict[str, Any], now: int, mode: str) -> Said:
+    def _answer(self, door: DoorV2 | DoorV3, call: Call, op: str, heard: Heard, mode: str) -> Said:
+        now = heard.at_ms
         if mode == "brown_out":
             mode = ("lost_after", "system_error_charged", "error_500", "lost_before")[self._rand(1)[0] % 4]
         if mode == "clock_skew":
-            return self._turn_away(Turned("40002", "isv.invalid-timestamp", "非法的时间戳参数", let.method))
+            return door.turned(Turned("40002", "isv.invalid-timestamp", "非法的时间戳参数", call.method), heard)
+        if mode == "token_expired" and self._partner is not None and call.app_id == self._partner.app_id:
+            return door.turned(Turned("20001", "aop.app-auth-token-time-out", "应用授权令牌已过期", call.method), heard)
         if mode == "maintenance":
             return Said(503, (("Content-Type", "text/html"),), "<html>系统维护中</html>".encode())
         if mode in ("late_arrival",):
-            self._journal.put("late", Late(op, biz, let.params.get("notify_url", ""), now + 20_000))
-            return self._said(b"", wire=Wire.NO_REPLY)
+            self._journal.put("late", Late(op, dict(call.biz), call.notify_url, now + 20_000, self._for(call)))
+            return Said(200, (), b"", wire=Wire.NO_REPLY)
         if mode in ("lost_before", "undo_lost"):
-            return self._said(b"", wire=Wire.NO_REPLY)
+            return Said(200, (), b"", wire=Wire.NO_REPLY)
         if mode == "reset_before":
-            return self._said(b"", wire=Wire.RESET)
-        reply = self._carry_out(op, biz, let.params.get("notify_url", ""), now, mode)
-        return self._spoilt(let.method, reply, mode)
+            return Said(200, (), b"", wire=Wire.RESET)
+        reply = self._carry_out(call, op, now, mode)
+        return self._spoilt(door, call, reply, mode)
 
-    def _carry_out(self, op: str, biz: dict[str, Any], notify_url: str, now: int, mode: str) -> dict[str, Any]:
+    def _carry_out(self, call: Call, op: str, now: int, mode: str) -> dict[str, Any]:
+        biz = call.biz
         error = {
             "code": "20000",
             "msg": "Service Currently Unavailable",
@@ -109,7 +117,12 @@ class AlipayTwin:
         if mode == "undo_retry":
             return {"code": "10000", "msg": "Success", "out_trade_no": biz.get("out_trade_no", ""), "retry_flag": "Y"}
         try:
-            reply = self._business(op, biz, notify_url, now, "typing" if mode == "typing_forever" else "")
+            if op == "bill":
+                return self._bills.link(biz, now, mode, call.base_url)
+            if op == "token":
+                return provider.exchange(self._partner, call.app_id, biz, self._app_id, self._seller_id)
+            forced = "typing" if mode == "typing_forever" else ""
+            reply = self._business(op, biz, call.notify_url, now, forced, self._for(call))
         except Failed as failed:
             reply = {
                 "code": failed.code,
@@ -127,12 +140,20 @@ class AlipayTwin:
             return {**{name: reply[name] for name in kept}, "trade_status": "WAIT_BUYER_PAY"}
         return reply
 
-    def _business(self, op: str, biz: dict[str, Any], notify_url: str, now: int, forced: str = "") -> dict[str, Any]:
+    def _for(self, call: Call) -> str:
+        """The service provider's app that asks for the merchant; empty for the merchant's own."""
+        return "" if call.app_id == self._app_id else call.app_id
+
+    def _business(
+        self, op: str, biz: Mapping[str, Any], notify_url: str, now: int, forced: str = "", app_id: str = ""
+    ) -> dict[str, Any]:
         match op:
             case "pay":
-                return self._trades.pay(biz, notify_url, now, forced)
+                return self._trades.pay(biz, notify_url, now, forced, app_id)
             case "precreate":
-                return self._trades.precreate(biz, notify_url, now)
+                return self._trades.precreate(biz, notify_url, now, app_id)
+            case "create":
+                return self._trades.create(biz, notify_url, now, app_id)
             case "query":
                 return self._trades.query(biz, now)
             case "cancel":
@@ -144,7 +165,7 @@ class AlipayTwin:
             case _:
                 return self._trades.refund_query(biz, now)
 
-    def _spoilt(self, method: str, reply: dict[str, Any], mode: str) -> Said:
+    def _spoilt(self, door: DoorV2 | DoorV3, call: Call, reply: dict[str, Any], mode: str) -> Said:
         """The reply on its way back, and what happens to it there."""
         if mode == "unknown_code":
             reply = {"code": "40004", "msg": "Business Failed", "sub_code": "ACQ.NEVER_SEEN_BEFORE", "sub_msg": "?"}
@@ -152,44 +173,23 @@ class AlipayTwin:
             reply = {**reply, "total_amount": "99.50"}
         if mode == "wrong_order_reply":
             reply = {**reply, "out_trade_no": "DZ00000000000000000000000000"}
-        body = self._sealed(method, reply, "forged" if mode == "forged" else "unsigned" if mode == "unsigned" else "")
+        said = door.said(call, reply, mode if mode in ("forged", "unsigned") else "")
+        said = replace(said, delay_ms=self._service_ms)
+        wires = {"lost_after": Wire.NO_REPLY, "timeout": Wire.NO_REPLY, "refund_lost": Wire.NO_REPLY, "reset_after": Wire.RESET,
+                 "truncated": Wire.TRUNCATED, "drip": Wire.DRIP}  # fmt: skip
         match mode:
-            case "lost_after" | "timeout" | "refund_lost":
-                return self._said(body, wire=Wire.NO_REPLY)
-            case "reset_after":
-                return self._said(body, wire=Wire.RESET)
-            case "truncated":
-                return self._said(body, wire=Wire.TRUNCATED)
-            case "drip":
-                return self._said(body, wire=Wire.DRIP)
+            case _ if mode in wires:
+                return replace(said, wire=wires[mode])
             case "late_reply":
-                return self._said(body, delay_ms=8_000)
+                return replace(said, delay_ms=said.delay_ms + 8_000)
             case "slow":
-                return self._said(body, delay_ms=2_000)
+                return replace(said, delay_ms=said.delay_ms + 2_000)
             case "error_500":
                 return Said(500, (("Content-Type", "text/html"),), b"<html>500</html>", self._service_ms)
             case "garbage":
-                return self._said(b"<html><body>hello</body></html>")
+                return replace(said, body=b"<html><body>hello</body></html>")
             case _:
-                return self._said(body)
-
-    def _said(self, body: bytes, *, delay_ms: int = 0, wire: Wire = Wire.WHOLE) -> Said:
-        return Said(200, _HTML, body, delay_ms + self._service_ms, wire)
-
-    def _sealed(self, method: str, reply: Mapping[str, Any], spoil: str = "") -> bytes:
-        """The object as sent is what is signed; ``sign`` stands directly after it."""
-        name = f"{method.replace('.', '_')}_response" if method else "error_response"
-        text = json.dumps(reply, ensure_ascii=False, separators=(",", ":"))
-        if spoil == "unsigned":
-            return f'{{"{name}":{text}}}'.encode()
-        message = text.encode() if spoil != "forged" else b"something else"
-        signature = base64.b64encode(self._keys.sign(message)).decode()
-        return f'{{"{name}":{text},"sign":"{signature}"}}'.encode()
-
-    def _turn_away(self, turned: Turned) -> Said:
-        words = {"40001": "Missing Required Arguments", "40002": "Invalid Arguments"}.get(turned.code, "Failed")
-        reply = {"code": turned.code, "msg": words, "sub_code": turned.sub_code, "sub_msg": turned.sub_msg}
-        return self._said(self._sealed(turned.method, reply))
+                return said
 
     def _log(self, method: str, order: str, now: int, mode: str) -> None:
         at = (_EPOCH + timedelta(milliseconds=now)).isoformat("T", "milliseconds")[:-6] + "Z"
@@ -204,7 +204,7 @@ class AlipayTwin:
         for late in [late for late in self._journal.late if late.due_ms <= now]:
             self._journal.drop("late", str(late.biz.get("out_trade_no", "")))
             try:
-                self._business(late.method, late.biz, late.notify_url, late.due_ms)
+                self._business(late.method, late.biz, late.notify_url, late.due_ms, "", late.app_id)
             except Failed:
                 continue
         for due, order_no in [item for item in self._late_success if item[0] <= now]:
@@ -258,8 +258,12 @@ class AlipayTwin:
     # -- controls --------------------------------------------------------------------------------------------------------------
 
     def credentials(self, base_url: str) -> dict[str, Any]:
-        return {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
+        told = {"gateway": f"{base_url}/gateway.do", "endpoint": base_url, "app_id": self._app_id,
                 "seller_id": self._seller_id, **self._pems}  # fmt: skip
+        if self._partner is not None:
+            told |= {"partner_app_id": self._partner.app_id, "app_auth_token": self._partner.token,
+                     "app_auth_code": self._partner.code, "app_refresh_token": self._partner.refresh}  # fmt: skip
+        return told
 
     def account(self, base_url: str) -> tuple[dict[str, str], dict[str, str]]:
         """Settings and secrets of a merchant's account at this twin."""
@@ -315,11 +319,13 @@ class AlipayTwin:
         self._chaos.clear()
 
     def control(self, name: str, value: Any) -> None:
-        """Small switches: ``service_ms`` and ``seller_balance_fen``."""
+        """Small switches: ``service_ms``, ``seller_balance_fen`` and ``certificate_mode`` (no request without SNs)."""
         if name == "service_ms" and isinstance(value, int) and 0 <= value <= 60_000:
             self._service_ms = value
         elif name == "seller_balance_fen" and (value is None or isinstance(value, int)):
             self._journal.seller_balance_fen = value
+        elif name == "certificate_mode" and isinstance(value, bool):
+            self.gate.strict = value
         else:
             raise Refused(
                 "unknown_control", f"没有叫 {name} 的开关,或取值不对", f"no such control, or a bad value: {name}"
@@ -350,12 +356,6 @@ class AlipayTwin:
                 if concerns_notify == (op == "notify"):
                     return chaos.mode
         return ""
-
-
-def assert_object(value: Any) -> None:
-    """Raises ValueError unless it is a JSON object."""
-    if not isinstance(value, dict):
-        raise ValueError("a JSON object is needed")
 
 
 def _failure(sub_code: str, sub_msg: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Order:
     closed_ms: int = 0
     refunds: dict[str, int] = field(default_factory=dict)
     last_refund_ms: int = 0
+    refund_times: dict[str, int] = field(default_factory=dict)
+    app_id: str = ""  # the app that asked, where it is not the merchant's own
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Late:
     biz: dict[str, Any]
     notify_url: str
     due_ms: int
+    app_id: str = ""
 
 
 class Books:

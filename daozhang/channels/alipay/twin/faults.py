@@ -10,7 +10,7 @@ class Mode(NamedTuple):
     ops: str = ""  # the operations it concerns, when it is not all of them
 
 
-_ANY_PAY = "pay precreate"
+_ANY_PAY = "pay precreate create"
 MODES: dict[str, Mode] = {
     "lost_before": Mode("请求在到达前丢失", "the request is lost before it arrives"),
     "lost_after": Mode("已处理,应答丢失", "carried out, the reply is lost"),
@@ -45,6 +45,11 @@ MODES: dict[str, Mode] = {
     "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
     "refund_no_balance": Mode("商户余额不足,不能退款", "the seller's balance is too low", "refund"),
     "refund_refused": Mode("拒绝退款", "the refund is refused", "refund"),
+    "token_expired": Mode("服务商的授权令牌已过期", "the service provider's token has expired"),
+    "bill_missing": Mode("对账单少一行", "the bill lacks a line", "bill"),
+    "bill_extra": Mode("对账单多一行", "the bill has a line too many", "bill"),
+    "bill_amount": Mode("对账单一行金额不对", "a line of the bill names another amount", "bill"),
+    "bill_not_ready": Mode("对账单还没有生成", "the bill is not ready yet", "bill"),
     "notify_lost": Mode("异步通知丢失", "notifies are lost", "notify"),
     "notify_double": Mode("异步通知重复", "each notify comes twice", "notify"),
     "notify_early": Mode("通知先于应答", "the notify comes before the reply", "notify"),

@@ -12,6 +12,7 @@ from daozhang.channels.alipay.twin.books import Books, Code, Notify, Order
 BEIJING = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
 _YUAN = re.compile(r"(0|[1-9]\d{0,8})(?:\.(\d{1,2}))?", re.ASCII)
+_BUYER = re.compile(r"[0-9A-Za-z_-]{10,64}", re.ASCII)
 _ORDER_NO = re.compile(r"[0-9A-Za-z_]{1,64}", re.ASCII)
 CODE_LIVES_MS = 60_000
 QR_LIVES_MS = 2 * 3_600_000
@@ -53,7 +54,7 @@ class Trades:
 
     # -- paying ----------------------------------------------------------------------------------------------------------
 
-    def pay(self, biz: Mapping[str, Any], notify_url: str, now: int, forced: str = "") -> Reply:
+    def pay(self, biz: Mapping[str, Any], notify_url: str, now: int, forced: str = "", app_id: str = "") -> Reply:
         number, amount = self._number(biz), fen(biz.get("total_amount"), "total_amount")
         auth_code = str(biz.get("auth_code", ""))
         if not auth_code:
@@ -73,7 +74,7 @@ class Trades:
             raise Failed(payer.reply, payer.zh)
         self._books.put("code", replace(code, used_by=number))
         order = Order(number, amount, str(biz.get("subject", "")), "WAIT_BUYER_PAY", now, self._trade_no(now), auth_code,
-                      "", notify_url, self._seller_id, code.payer, mark, now + self._expiry(biz, 3 * 3_600_000))  # fmt: skip
+                      "", notify_url, self._seller_id, code.payer, mark, now + self._expiry(biz, 3 * 3_600_000), app_id=app_id)  # fmt: skip
         if payer.reply == "typing" or forced == "typing":
             act = "" if forced == "typing" else payer.act
             self._books.put("order", replace(order, acts_ms=now + payer.after_ms if act else 0, act=act))
@@ -91,24 +92,50 @@ class Trades:
             return {"code": "10000", "msg": "Success", **self._paid_fields(known)}
         raise Failed("ACQ.TRADE_HAS_CLOSE", "交易已经关闭")
 
-    def precreate(self, biz: Mapping[str, Any], notify_url: str, now: int) -> Reply:
+    def precreate(self, biz: Mapping[str, Any], notify_url: str, now: int, app_id: str = "") -> Reply:
         number, amount = self._number(biz), fen(biz.get("total_amount"), "total_amount")
         if number in self._books.orders:
             raise Failed("ACQ.APPLY_PC_MERCHANT_CODE_ERROR", "申请商户二维码失败")
         qr = f"https://qr.alipay.com/bax{self._rand(12).hex()}"
         lives = self._expiry({"timeout_express": biz.get("qr_code_timeout_express", "120m")}, QR_LIVES_MS)
         order = Order(number, amount, str(biz.get("subject", "")), "SHOWN", now, "", "", qr, notify_url, self._seller_id,
-                      expires_ms=now + lives)  # fmt: skip
+                      expires_ms=now + lives, app_id=app_id)  # fmt: skip
         self._books.put("order", order)
         return {"code": "10000", "msg": "Success", "out_trade_no": number, "qr_code": qr}
 
+    def create(self, biz: Mapping[str, Any], notify_url: str, now: int, app_id: str = "") -> Reply:
+        """As behind a static plate: the payer is known, and the page on the payer's phone gets the number of the trade."""
+        number, amount = self._number(biz), fen(biz.get("total_amount"), "total_amount")
+        buyer = str(biz.get("buyer_id") or biz.get("buyer_open_id") or "")
+        if not _BUYER.fullmatch(buyer):
+            raise Failed("ACQ.INVALID_PARAMETER", "参数无效: buyer_id, buyer_open_id")
+        if not 1 <= amount <= 10_000_000_000:
+            raise Failed("ACQ.TOTAL_FEE_EXCEED", "订单总金额超过限额")
+        if buyer == self._seller_id:
+            raise Failed("ACQ.BUYER_SELLER_EQUAL", "买卖家不能相同")
+        mark = f"{buyer}|{amount}|{biz.get('subject')}"
+        known = self._books.orders.get(number)
+        if known is None:
+            known = Order(number, amount, str(biz.get("subject", "")), "WAIT_BUYER_PAY", now, self._trade_no(now), "", "",
+                          notify_url, self._seller_id, buyer, mark, now + self._expiry(biz, 3 * 3_600_000), app_id=app_id)  # fmt: skip
+            known.qr = known.trade_no
+            self._books.put("order", known)
+        elif known.fingerprint != mark:
+            raise Failed("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改")
+        elif known.state != "WAIT_BUYER_PAY":
+            raise Failed(*(("ACQ.TRADE_HAS_SUCCESS", "交易已被支付") if known.state == "TRADE_SUCCESS"
+                           else ("ACQ.TRADE_HAS_CLOSE", "交易已经关闭")))  # fmt: skip
+        return {"code": "10000", "msg": "Success", **self._named(known)}
+
     def scan(self, qr: str, behaviour: str, now: int) -> Order:
-        """A payer scans one of our QRs: the trade exists from now on."""
-        order = next((order for order in self._books.orders.values() if order.qr == qr), None)
-        if order is None or order.state != "SHOWN" or now > order.expires_ms:
+        """A payer scans one of our QRs (the trade exists from now on), or confirms on a plate's page."""
+        order = next((order for order in self._books.orders.values() if order.qr == qr and qr), None)
+        made = order is not None and order.state == "WAIT_BUYER_PAY" and order.qr == order.trade_no and not order.acts_ms
+        if order is None or (order.state != "SHOWN" and not made) or now > order.expires_ms:
             raise Failed("QR_INVALID", "二维码无效或已过期")
         payer = phones.of(behaviour, order.amount_fen)
-        order = replace(order, state="WAIT_BUYER_PAY", trade_no=self._trade_no(now), buyer=self._payer())
+        if not made:
+            order = replace(order, state="WAIT_BUYER_PAY", trade_no=self._trade_no(now), buyer=self._payer())
         if payer.reply == "paid":
             return self.capture(order, now)
         self._books.put("order", replace(order, acts_ms=now + payer.after_ms if payer.act else 0, act=payer.act))
@@ -182,7 +209,7 @@ class Trades:
             raise Failed("ACQ.SYSTEM_ERROR", "系统异常,请求过于频繁")
         self._take_from_seller(amount)
         after = replace(order, returned_fen=order.returned_fen + amount, refunds={**order.refunds, request: amount},
-                        last_refund_ms=now)  # fmt: skip
+                        refund_times={**order.refund_times, request: now}, last_refund_ms=now)  # fmt: skip
         if after.returned_fen == after.captured_fen:
             after = replace(after, state="TRADE_CLOSED", closed_ms=now)
         self._books.put("order", after)
@@ -239,7 +266,7 @@ class Trades:
         push_id = f"{beijing(now)[:10].replace('-', '')}{self._rand(12).hex()}"[:32]
         fields = {
             "notify_time": beijing(now), "notify_type": "trade_status_sync", "notify_id": push_id,
-            "app_id": self._app_id, "auth_app_id": self._app_id, "charset": "utf-8", "version": "1.0",
+            "app_id": order.app_id or self._app_id, "auth_app_id": self._app_id, "charset": "utf-8", "version": "1.0",
             "trade_status": order.state, "seller_id": self._seller_id, "subject": order.subject,
             "gmt_create": beijing(order.created_ms), "buyer_id": order.buyer, **(more or {}),
             **{key: value for key, value in self._paid_fields(order).items() if isinstance(value, str)},
