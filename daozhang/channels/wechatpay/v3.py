@@ -27,7 +27,14 @@ def write(account: Account, q: Question) -> HttpRequest:
     """One signed request."""
     method, target, fields = _request(account, q)
     body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")) if fields is not None else ""
-    timestamp, nonce = str(q.now_ms // 1000), nonce_of(q)
+    return signed(account, method, target, body, q.now_ms, nonce_of(q), q.deadline_ms)
+
+
+def signed(
+    account: Account, method: str, target: str, body: str, now_ms: int, nonce: str, deadline_ms: int
+) -> HttpRequest:
+    """Any request of this wire."""
+    timestamp = str(now_ms // 1000)
     text = sign.request_text(method, target, timestamp, nonce, body)
     headers = [
         ("Authorization", sign.authorization(account.mchid, account.serial_no, timestamp, nonce, text, account.key)),
@@ -38,7 +45,7 @@ def write(account: Account, q: Question) -> HttpRequest:
         headers.append(("Content-Type", "application/json"))
     if account.public_key_id:
         headers.append(("Wechatpay-Serial", account.public_key_id))  # asks for replies signed with this key
-    return HttpRequest(method, account.origin + target, tuple(headers), body.encode(), q.deadline_ms)
+    return HttpRequest(method, account.origin + target, tuple(headers), body.encode(), deadline_ms)
 
 
 def nonce_of(q: Question) -> str:

@@ -146,8 +146,8 @@ class DoorV3:
         body = {"appid": self._appid, "mchid": self._mchid, "out_trade_no": order, "recall": "Y"}
         return self._said(200, body, call.signer, call.clock_ms, spoil)
 
-    def plain(self, body: Mapping[str, Any], call: Call) -> Said:
-        return self._said(200, body, call.signer, call.clock_ms)
+    def plain(self, body: Mapping[str, Any], call: Call, spoil: str = "") -> Said:
+        return self._said(200, body, call.signer, call.clock_ms, spoil)
 
     def _said(self, status: int, body: Mapping[str, Any] | None, signer: str, now: int, spoil: str = "") -> Said:
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -22,6 +22,7 @@ _FOREVER_MS = 1 << 52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BILL_LIVES_MS = 300_000
 _READY_HOUR = 10  # the next day, Beijing
+_SPOILT = ("forged", "unsigned", "signtest")
 Outcome = tuple[Order, Refund | None]
 
 
@@ -103,7 +104,7 @@ class WechatTwin:
                 return self._on_its_way(self._bill(old, call, heard, mode), mode)
             return self._on_its_way(self._carry_out(old, call, now, mode), mode)
         except Failed as failed:
-            spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
+            spoil = mode if mode in _SPOILT else ""
             said = self._v2.failed(call, failed, spoil) if old else self._v3.failed(call, failed, now, "", spoil)
             return self._on_its_way(said, mode)
 
@@ -123,7 +124,7 @@ class WechatTwin:
         told = door_v3.spoilt(order, mode)
         if refund is not None and mode == "wrong_amount_reply":
             refund = replace(refund, amount_fen=refund.amount_fen + 1)
-        spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
+        spoil = mode if mode in _SPOILT else ""
         return self._v2.done(call, told, refund, spoil) if old else self._v3.done(call, told, refund, spoil)
 
     def _business(self, op: str, args: Mapping[str, Any], now: int, mode: str = "") -> Outcome:
@@ -192,7 +193,9 @@ class WechatTwin:
         now, date = heard.at_ms, str(call.query.get("bill_date", ""))
         if old and len(date) == 8:
             date = f"{date[:4]}-{date[4:6]}-{date[6:]}"
-        content = self._content("flow" in call.path, date, str(call.query.get("bill_type") or "ALL"), now, mode)
+        flow, sub = "flow" in call.path, call.query.get("sub_mch_id" if old else "sub_mchid", "")
+        kind = str(call.query.get("account_type") or "BASIC").upper() if flow else str(call.query.get("bill_type") or "ALL")
+        content = self._content(flow, date, kind, sub, now, mode)
         digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         packed = gzip.compress(content, mtime=0) if call.query.get("tar_type") == "GZIP" else content
         if old:
@@ -202,9 +205,11 @@ class WechatTwin:
         self._files[token] = packed, now + _BILL_LIVES_MS
         host = next((value for name, value in heard.headers if name.lower() == "host"), "127.0.0.1")
         url = f"http://{host}/v3/billdownload/file?token={token}"
-        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call)
+        spoil = mode if mode in _SPOILT else ""
+        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call, spoil)
 
-    def _content(self, flow: bool, date: str, kind: str, now: int, mode: str) -> bytes:
+    def _content(self, flow: bool, date: str, kind: str, sub: str, now: int, mode: str) -> bytes:
+        """``sub``: only what one sub-merchant took."""
         try:
             day = datetime.strptime(date, "%Y-%m-%d")
         except ValueError:
@@ -212,11 +217,12 @@ class WechatTwin:
         ready = day + timedelta(days=1, hours=_READY_HOUR)
         if beijing(now).replace(tzinfo=None) < ready or mode == "bill_not_ready":
             raise Failed("no_bill")
+        if kind not in (("BASIC", "OPERATION", "FEES") if flow else ("ALL", "SUCCESS", "REFUND")):
+            raise Failed("param", "参数错误: account_type" if flow else "参数错误: bill_type")
         found = bills.spoilt(bills.lines(self._journal, date), mode)
-        if flow:
-            return bills.fund_flow(found, self._mchid)
-        if kind not in ("ALL", "SUCCESS", "REFUND"):
-            raise Failed("param", "参数错误: bill_type")
+        if flow:  # this sandbox keeps one account; nothing happens in the two others
+            return bills.fund_flow(found if kind == "BASIC" else [], self._mchid)
+        found = [line for line in found if not sub or line.order.sub_mchid == sub]
         return bills.trade_bill(found, kind, self._appid, self._mchid)
 
     # -- time ------------------------------------------------------------------------------------------------------------------
