@@ -14,6 +14,7 @@ from daozhang.core.refund import Refund
 from daozhang.core.resolve import Answer, Ask, asking, counted_out, learn, plan, polite_ms, resolve
 from daozhang.flow.house import GRACE_MS, House
 from daozhang.flow.pen import Pen
+from daozhang.flow.renew import known_keys
 
 log = logging.getLogger("daozhang.flow")
 _TRIES = 5
@@ -115,6 +116,7 @@ async def ask(
         return Finding(Proves.NOT_SENT, "REQUEST_NOT_WRITTEN", type(bug).__name__, "us.internal")
     began = house.clock.monotonic_ms()
     exchange = await house.net.call(request)
+    await known_keys(house, payment.channel, payment.account, account, exchange.headers)
     try:
         finding = wire.read(account, question, exchange)
     except Exception as bug:

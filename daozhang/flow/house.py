@@ -1,5 +1,6 @@
 """Everything the flow is given; built once by the fuse box."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from daozhang.channels.plug import Question
@@ -46,6 +47,7 @@ class House:
     witness: Witness = field(default_factory=Silent)
     fleet: Fleet | None = None  # devices, where there are some
     lookout: Lookout | None = None  # what happens to others, where somebody looks
+    renewing: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # accounts whose channel's keys are being fetched
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:

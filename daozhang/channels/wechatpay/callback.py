@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from daozhang.channels.plug import BadNotify, Heard, Judged
+from daozhang.channels.plug import BadNotify, Heard, Judged, ProbeNotify
 from daozhang.channels.wechatpay import sign, v2, v3, verdict
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import redacted
@@ -30,8 +30,10 @@ def hear(content_type: str, query: str, body: bytes) -> Heard:
 
 
 def unseal(account: Account, heard: Heard, headers: Mapping[str, str], now_ms: int) -> Heard:
-    """Verify and open. Raises BadNotify: nothing of an unverified callback is looked at."""
+    """Verify and open. Raises BadNotify (ProbeNotify): nothing of an unverified callback is looked at."""
     why = sign.why_not(account.trusted, headers, heard.raw, now_ms)
+    if why == "probe":
+        raise ProbeNotify("a probe: a wrong signature on purpose")
     if why:
         raise BadNotify(f"the signature does not hold ({why})")
     resource = (v3.parsed(heard.raw) or {}).get("resource", {})

@@ -135,7 +135,8 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
         hint = "platform.maintenance" if exchange.status == 503 else "platform.degraded"
         return nothing(f"HTTP_{exchange.status}", hint, exchange)
     if why:
-        unread = nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
+        alarm = "" if why == "probe" else "signature"  # the channel's own test of us is no cause for alarm
+        unread = nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm=alarm)
         return replace(unread, detail=unread.detail | {"why": why})
     reply = parsed(exchange.body) if exchange.body else {}
     if reply is None:

@@ -176,7 +176,7 @@ def test_a_wrong_signature_on_purpose_is_refused() -> None:
     body = json.dumps(trade()).encode()
     headers = signed(body) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/abcdef=="}
     found = wire.read(ACCOUNT, ask(Op.PAY), Exchange(200, tuple(headers.items()), body))
-    assert (found.proves, found.alarm, found.detail["why"]) == (Proves.NOTHING, "signature", "probe")
+    assert (found.proves, found.alarm, found.detail["why"]) == (Proves.NOTHING, "", "probe")
 
 
 def test_certificate_mode_and_the_overlap_while_keys_change() -> None:

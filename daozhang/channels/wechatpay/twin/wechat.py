@@ -71,6 +71,8 @@ class WechatTwin:
             call.args["expires_ms"] += shift  # said by a client that lives in the time outside
         mode = self._mode(call.op, call.order, now)
         self._log(old, call, now, mode)
+        if mode == "rotating" and call.signer in self._keys.platform_serials:
+            call = replace(call, signer=self._keys.platform_serials[self._rand(1)[0] % len(self._keys.platform_serials)])
         said = self._answer(old, call, heard, mode)
         if call.op == "refund" and self._mode("notify", call.order, now) == "notify_early":
             said = self._early(call.order, said, now)
@@ -279,8 +281,8 @@ class WechatTwin:
         }  # fmt: skip
         body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
         spoil = {"notify_forged": "forged", "notify_signtest": "signtest"}.get(mode, "")
-        known = order.signer == self._keys.public_key_id or order.signer in self._keys.platform_serials
-        signer = order.signer if known else self._keys.platform_serials[0]
+        # A certificate may have been changed since the order was made: the newest one signs.
+        signer = order.signer if order.signer == self._keys.public_key_id else self._keys.platform_serials[0]
         headers = (("Content-Type", "application/json"), *self.gate.seal(signer, body, now, self._rand(16).hex(), spoil))
         return Push(notify.push_id, notify.url, headers, body)
 
