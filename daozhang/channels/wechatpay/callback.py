@@ -61,7 +61,7 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     mine = {"mchid": account.mchid, "sp_mchid": account.mchid, "sub_mchid": account.sub_mchid}
     if any(told[name] != mine[name] for name in mine if name in told) or not mine.keys() & told.keys():
         return Judged(True, order_no, replace(base, alarm="seller"))
-    own_app = {"appid": account.appid, "sp_appid": account.appid}
+    own_app = {"appid": account.appid, "sp_appid": account.appid, "sub_appid": account.sub_appid or told.get("sub_appid")}
     if any(told[name] != own_app[name] for name in own_app if name in told):
         return Judged(True, order_no, replace(base, alarm="app"))
     if payment is None:

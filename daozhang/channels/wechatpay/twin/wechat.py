@@ -270,9 +270,10 @@ class WechatTwin:
         """Sealed and signed anew for each send; the id stays."""
         order = self._journal.orders[notify.order]
         refund = order.refunds.get(notify.refund)
-        if order.api == "v2" and refund is None:
+        if order.api == "v2":
             headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/xml; charset=utf-8"),)
-            return Push(notify.push_id, notify.url, headers, self._v2.callback(order, mode))
+            body = self._v2.callback(order, mode) if refund is None else self._v2.refund_callback(order, refund, mode)
+            return Push(notify.push_id, notify.url, headers, body)
         kind, plain = self._v3.callback(order, refund, mode)
         told = {
             "id": notify.push_id, "create_time": door_v3.rfc3339(notify.created_ms), "resource_type": "encrypt-resource",
@@ -292,8 +293,7 @@ class WechatTwin:
         if notify is None:
             return
         order = self._journal.orders[notify.order]
-        old = order.api == "v2" and not notify.refund
-        taken = status == 200 and b"SUCCESS" in body if old else status in (200, 204)
+        taken = status == 200 and b"SUCCESS" in body if order.api == "v2" else status in (200, 204)
         if taken or notify.tries > len(NOTIFY_GAPS_MS):
             self._journal.drop("notify", push_id)
 
