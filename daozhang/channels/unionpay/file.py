@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from daozhang.channels.plug import BillLink, NoBill
-from daozhang.channels.unionpay import sign
+from daozhang.channels.unionpay import sign, verdict
 from daozhang.channels.unionpay.account import Account
 from daozhang.channels.unionpay.texts import digits, ms_of_digits
 from daozhang.core.ports import Exchange, HttpRequest
@@ -33,7 +33,8 @@ def read_bill_reply(account: Account, exchange: Exchange) -> BillLink:
     if (reply.get("merId"), reply.get("txnType")) != (account.mer_id, "76"):
         raise NoBill("RESPONSE_MISMATCH", "the reply is about somebody else, or about something else")
     if reply["respCode"] != "00":
-        raise NoBill(reply["respCode"], reply.get("respMsg", "")[:256])
+        row = verdict.look_up("file", reply["respCode"])[1]
+        raise NoBill(reply["respCode"], row.zh or reply.get("respMsg", "")[:256])
     try:
         content = base64.b64decode("".join(reply.get("fileContent", "").split()), validate=True)
     except (binascii.Error, ValueError):
