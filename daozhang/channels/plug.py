@@ -13,7 +13,10 @@ from daozhang.core.refund import Refund
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Everything a channel needs to write one request. ``code`` (the payer's) exists only while it is in memory."""
+    """Everything a channel needs to write one request. ``code`` (the payer's) exists only while it is in memory.
+
+    ``payer``: who pays, where the page of a static plate knows it already (the channel's own id of the person).
+    """
 
     op: Op
     payment: Payment
@@ -22,6 +25,7 @@ class Question:
     code: str = field(default="", repr=False)
     refund: Refund | None = None
     notify_url: str = ""
+    payer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ async def drive(
 ) -> Payment:
     """Run the procedure from the row until it rests or ends; the payment as stored then.
 
-    ``code`` is the payer's, in memory only. ``begun`` is set once the first phase is durable. Raises SaleTaken and KeyUsed for a new attempt. When another writer
+    ``code`` is the payer's (of a plate: who pays), in memory only. ``begun`` is set once the first phase is durable. Raises SaleTaken and KeyUsed for a new attempt. When another writer
     moved the row meanwhile, what we learned is added to its newer version, and that writer carries on.
     """
     row = await house.account(payment.account)

@@ -10,7 +10,7 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
-from daozhang.core.payment import Payment
+from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
 from daozhang.flow.lookout import Lookout
@@ -95,4 +95,5 @@ class House:
     ) -> Question:
         now = self.clock.now_ms()
         url = self.notify_url(payment) if op in (Op.PAY, Op.REFUND) else ""
-        return Question(op, payment, now, max(deadline_ms - now, 1), code, refund, url)
+        left, plate = max(deadline_ms - now, 1), payment.method is Method.PLATE
+        return Question(op, payment, now, left, "" if plate else code, refund, url, code if plate else "")

@@ -95,6 +95,29 @@ def test_a_callback_to_a_wrong_address_is_not_received(system: System) -> None:
         assert status == 500
 
 
+def test_a_plate_is_paid_on_the_payers_phone(system: System) -> None:
+    """No till order: the payer's page asks, gets what the wallet wants, and the payer confirms."""
+
+    def ask(**method: str) -> tuple[int, dict[str, Any]]:
+        body = {"amount": 880, "merchant_order_no": f"PLT-{time.time_ns()}", "till": system.state["till"], "wait_s": 1,
+                "method": {"type": "plate", "wallet": "wechat", "payer": "oPayer", **method}}  # fmt: skip
+        return system.call("POST", "/v1/payments", body)
+
+    status, shown = ask()
+    assert (status, shown["verdict"], shown["method"]["type"]) == (202, "waiting_customer", "plate")
+    page = shown["method"]["pay"]
+    assert set(page) == {"appId", "timeStamp", "nonceStr", "package", "signType", "paySign"} and shown["method"]["qr"] is None
+    assert "oPayer" not in json.dumps(shown)
+    assert system.cli("sandbox", "scan", page["package"].removeprefix("prepay_id="), "--wallet", "wechat")[0] == 0
+    assert system.until_decided(shown["id"], 20)["verdict"] == "paid"
+    assert ("notified", "notify", "captured") in evidence(system, shown["id"])
+    nobody = ask()[1]
+    closed = system.call("POST", f"/v1/payments/{nobody['id']}/close", {"wait_s": 1})[1]
+    assert system.until_decided(closed["id"], 60)["verdict"] == "not_paid"
+    for wrong in ({"wallet": "unionpay"}, {"wallet": "nobody"}, {"payer": ""}, {"payer": "o p"}):
+        assert ask(**wrong)[0] == 422
+
+
 def test_v2_over_tls_with_the_merchants_certificate(own_system: System) -> None:
     """The account speaks v2: micropay, query, reverse and refund, the last two with the client certificate."""
     told = given(own_system)

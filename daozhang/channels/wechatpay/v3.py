@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, TypeGuard
 
 from daozhang.channels.plug import Question
-from daozhang.channels.wechatpay import sign, verdict
+from daozhang.channels.wechatpay import plate, sign, verdict
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import ms_of_rfc3339_text, redacted, rfc3339_beijing
 from daozhang.core.evidence import Finding, Op, Proves
@@ -61,6 +61,8 @@ def _request(account: Account, q: Question) -> tuple[str, str, dict[str, Any] | 
     match q.op:
         case Op.PAY if q.payment.method is Method.PAY_BY_CODE:
             return "POST", f"{base}/codepay", _codepay(account, q)
+        case Op.PAY if q.payment.method is Method.PLATE:
+            return "POST", f"{base}/jsapi", _native(account, q) | {"payer": plate.payer(account, q)}
         case Op.PAY:
             return "POST", f"{base}/native", _native(account, q)
         case Op.QUERY:
@@ -143,13 +145,12 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
         return nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
     p = q.payment
     taken = p.undo_out or p.undone in (Undone.UNPAID, Undone.ABSENT, Undone.PAID)
-    shown = p.method is Method.PAY_BY_QR
-    code, row = verdict.of_v3(q.op, shown, taken, exchange.status, reply)
+    code, row = verdict.of_v3(q.op, p.method.shown, taken, exchange.status, reply)
     text = str(reply.get("message") or reply.get("trade_state_desc") or "")[:256]
     base = Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not _of_this_order(account, q, row.proves, reply):
         return replace(base, code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
-    return _with_amounts(q, row.proves, base, reply)
+    return _with_amounts(account, q, row.proves, base, reply)
 
 
 def without_answer(exchange: Exchange) -> Finding:
@@ -186,14 +187,23 @@ def _of_this_order(account: Account, q: Question, proves: Proves, reply: Mapping
     return all(reply[name] == mine[name] for name in ("mchid", "sp_mchid", "sub_mchid") if name in reply and name in mine)
 
 
-def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str, Any]) -> Finding:
+def shown(account: Account, q: Question, reply: Mapping[str, Any]) -> str:
+    """The text of a QR; of a plate, what its page hands over. Empty when the reply has neither."""
+    on_plate = q.payment.method is Method.PLATE
+    found = reply.get("prepay_id" if on_plate else "code_url")
+    if not isinstance(found, str) or not found:
+        return ""
+    return plate.page(account, found[:128], q.now_ms, nonce_of(q)) if on_plate else found
+
+
+def _with_amounts(account: Account, q: Question, proves: Proves, base: Finding, reply: Mapping[str, Any]) -> Finding:
     """Amounts are read exactly; an answer about another amount proves nothing and raises an alarm."""
     match proves:
         case Proves.CAPTURED:
             return capture(q.payment, base, reply)
         case Proves.SHOWN:
-            qr = reply.get("code_url")
-            return replace(base, proves=proves, qr=qr) if isinstance(qr, str) and qr else base
+            qr = shown(account, q, reply)
+            return replace(base, proves=proves, qr=qr) if qr else base
         case Proves.REFUND_DONE | Proves.REFUND_REFUSED if "out_refund_no" in reply or proves is Proves.REFUND_DONE:
             amount = reply.get("amount")
             mine = q.refund is not None and reply.get("out_refund_no") == out_request_no(q.refund.id)

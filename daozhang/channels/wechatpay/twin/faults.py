@@ -80,7 +80,7 @@ class Chaos:
         ops = [_ALIKE.get(word, word) for word in (self.op or MODES[self.mode].ops).split()]
         return (
             now_ms < self.until_ms
-            and (not ops or op in ops or ("pay" in ops and op == "native"))
+            and (not ops or op in ops or ("pay" in ops and op in ("native", "jsapi")))
             and self.order in ("", order)
             and draw < self.share
         )
