@@ -11,7 +11,7 @@ from daozhang.api.auth import Guard
 from daozhang.api.devices import announcement_picture
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, _encode, answer
-from daozhang.api.shapes import GoodsAnswer, Lookup, NewPayment, PayByCode, Told, Wish
+from daozhang.api.shapes import GoodsAnswer, Lookup, NewPayment, PayByCode, PayByPlate, Told, Wish
 from daozhang.core.faults import KeyUsed
 from daozhang.core.ids import ULID_LENGTH
 from daozhang.core.payment import OPEN, Method, Payment, State
@@ -77,12 +77,10 @@ class Payments:
         wanted: NewPayment = asked.body
         key = key_of(asked)
         merchant = await self._guard.merchant(asked.merchant)
-        by_code = isinstance(wanted.method, PayByCode)
+        method, code, channel = self._method(wanted)
         order = Order(
             merchant, await self._store_of(merchant.id, wanted.till), wanted.till, wanted.merchant_order_no, wanted.amount,
-            wanted.currency, Method.PAY_BY_CODE if by_code else Method.PAY_BY_QR,
-            wanted.method.code if isinstance(wanted.method, PayByCode) else None, wanted.subject, wanted.metadata,
-            asked.caller.key.livemode, key, None if isinstance(wanted.method, PayByCode) else wanted.method.channel,
+            wanted.currency, method, code, wanted.subject, wanted.metadata, asked.caller.key.livemode, key, channel,
         )  # fmt: skip
         await self._watch_code(order)
         try:
@@ -96,9 +94,23 @@ class Payments:
                 await self._house.store.alarm("payment.codes_tried", payment.till, now, {"merchant": payment.merchant})
         return await self._tell_of(payment, fresh=True)
 
+    def _method(self, wanted: NewPayment) -> tuple[Method, str | None, str | None]:
+        """The method, the payer's code (of a plate: who pays), and the channel where the caller names it. Raises Problem."""
+        match wanted.method:
+            case PayByCode(code=code):
+                return Method.PAY_BY_CODE, code, None
+            case PayByPlate(wallet=wallet, payer=payer):
+                channel = self._house.shelf.get(wallet)
+                if channel is None or not channel.manifest.get("plates"):
+                    wrong = "a wallet whose channel has code plates"
+                    raise Problem("bad_field", wrong, errors=[{"pointer": "/method/wallet", "detail": wrong}])
+                return Method.PLATE, payer, channel.name
+            case shown:
+                return Method.PAY_BY_QR, None, shown.channel
+
     async def _watch_code(self, order: Order) -> None:
         """Codes that are tried out are noticed and slowed down (A21). Raises TooManyWrongCodes."""
-        if order.code is None:
+        if order.code is None or order.method is not Method.PAY_BY_CODE:
             return
         now = self._house.clock.now_ms()
         self._codes.may_try(order.till, now)

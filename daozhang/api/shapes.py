@@ -26,10 +26,17 @@ class PayByQr(Struct, tag_field="type", tag="pay_by_qr"):
     channel: str | None = None
 
 
+class PayByPlate(Struct, tag_field="type", tag="plate"):
+    """A static code plate: the payer is on our page already, and confirms in the wallet."""
+
+    wallet: str
+    payer: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]*$")]
+
+
 class NewPayment(Struct):
     amount: Amount
     merchant_order_no: OrderNo
-    method: PayByCode | PayByQr
+    method: PayByCode | PayByQr | PayByPlate
     till: Ident
     currency: Literal["CNY"] = "CNY"
     subject: Text = "收款"

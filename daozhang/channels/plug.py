@@ -55,6 +55,20 @@ class BadNotify(Fault):
     """A notify that cannot even be read: ``why`` is safe to log."""
 
 
+class ProbeNotify(BadNotify):
+    """A wrong signature that the channel sends on purpose, to see whether we look: refused, and no cause for alarm."""
+
+
+class KeysWire(Protocol):
+    """What ``wire.py`` offers of channels that change the keys they sign with, and tell the new ones when asked."""
+
+    def ask_keys(self, account: Any, headers: Mapping[str, str], now_ms: int) -> HttpRequest | None:
+        """How to fetch the channel's keys, when a message's headers (by lower-case name) name one that we lack; else None."""
+
+    def learn_keys(self, account: Any, exchange: Exchange, now_ms: int) -> bool:
+        """Take over what came, if it can be believed."""
+
+
 @dataclass(frozen=True, slots=True)
 class BillLink:
     """Where a day's bill lies. ``sha1``: of the unpacked file, where the channel tells it; ``content``: the file itself."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from daozhang.channels.plug import Wire
+from daozhang.channels.plug import KeysWire, Wire
 from daozhang.core.manners import Manners
 from daozhang.core.ports import AccountRow
 
@@ -25,6 +25,12 @@ class Channel:
     @cached_property
     def wire(self) -> Wire:
         return self._module("wire")
+
+    @cached_property
+    def keys(self) -> KeysWire | None:
+        """The same module, of channels that change the keys they sign with."""
+        wire: Any = self.wire
+        return wire if hasattr(wire, "ask_keys") else None
 
     @property
     def twin(self) -> Any:

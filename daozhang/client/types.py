@@ -13,6 +13,7 @@ class Method(Struct):
     channel: str
     code_mask: str | None
     qr: str | None
+    pay: dict[str, str] | None  # of a plate: what the page hands over to the wallet
 
 
 class Announcement(Struct):

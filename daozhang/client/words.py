@@ -17,7 +17,7 @@ PaymentStatus = Annotated[str, _among(
     "created", "sent", "waiting_payer", "unknown", "reversing", "deferred", "paid", "partly_refunded", "refunded", "not_paid", "closed",
     "reversed", "surplus",
 )]  # fmt: skip
-MethodType = Annotated[str, _among("pay_by_code", "pay_by_qr")]
+MethodType = Annotated[str, _among("pay_by_code", "pay_by_qr", "plate")]
 Confidence = Annotated[str, _among("proven", "likely", "unknown")]
 RefundStatus = Annotated[str, _among("created", "sent", "unknown", "waiting_funds", "succeeded", "failed")]
 RefundKind = Annotated[str, _among("refund", "undo", "surplus", "late_success")]

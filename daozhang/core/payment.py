@@ -58,6 +58,12 @@ SALE_IS_FREE = frozenset({_S.NOT_PAID, _S.CLOSED, _S.REVERSED, _S.REFUNDED, _S.S
 class Method(StrEnum):
     PAY_BY_CODE = "pay_by_code"
     PAY_BY_QR = "pay_by_qr"
+    PLATE = "plate"  # a static code, no till order: the payer's own phone asks, and the payer confirms there
+
+    @property
+    def shown(self) -> bool:
+        """The payer is shown something and acts (a QR, a plate's page), and nothing is taken before; else we charge a code."""
+        return self is not Method.PAY_BY_CODE
 
 
 class Undone(StrEnum):

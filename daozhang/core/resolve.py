@@ -120,7 +120,7 @@ def polite_ms(p: Payment, m: Manners) -> int:
 
 def _gaps(p: Payment, m: Manners) -> tuple[int, ...]:
     """Of a channel that counts its queries: the pauses before each of them."""
-    return m.qr_query_gaps_ms if p.method is Method.PAY_BY_QR else m.query_gaps_ms
+    return m.qr_query_gaps_ms if p.method.shown else m.query_gaps_ms
 
 
 def counted_out(p: Payment, m: Manners) -> bool:
@@ -142,7 +142,7 @@ def _next_query(p: Payment, m: Manners) -> int:
     if not p.queries:
         first = m.first_query_waiting_ms if p.state is State.WAITING_PAYER else m.first_query_ms
         return min(max(p.last_answer_ms, p.asked_ms) + first, max(p.window_end_ms, p.asked_ms))
-    every = m.qr_every_ms if p.method is Method.PAY_BY_QR else m.every_ms
+    every = m.qr_every_ms if p.method.shown else m.every_ms
     rhythm = max(every, m.slow_ms) if p.blanks else every
     return max(least, min(p.last_query_ms + rhythm, p.window_end_ms))
 
@@ -184,7 +184,7 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
 
 def undo_verb(p: Payment, m: Manners) -> Op:
     """Close an order known to be unpaid and shown by us as a QR; otherwise the result is unknown: reverse."""
-    return Op.CLOSE if p.method is Method.PAY_BY_QR and (p.seen or not m.reverses_qr) else Op.REVERSE
+    return Op.CLOSE if p.method.shown and (p.seen or not m.reverses_qr) else Op.REVERSE
 
 
 def undo_free_ms(p: Payment, m: Manners) -> int:
@@ -216,7 +216,7 @@ def _over(p: Payment, at_ms: int) -> bool:
 def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
     """The payment as it must be durable before the question leaves."""
     if op is Op.PAY:
-        window = m.qr_window_ms if p.method is Method.PAY_BY_QR else m.window_ms
+        window = m.qr_window_ms if p.method.shown else m.window_ms
         return p.to(
             State.SENT,
             sends=p.sends + 1,

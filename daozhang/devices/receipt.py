@@ -35,7 +35,8 @@ _SAYS = {
     Verdict.CHECKING: ("正在核实,请勿重复付款", "Being checked: do not pay again"),
     Verdict.LATER: ("暂无结果,请勿重复付款", "No result yet: do not pay again"),
 }
-_WAYS = {Method.PAY_BY_CODE: ("付款码", "payer's code"), Method.PAY_BY_QR: ("扫码", "shop's QR")}
+_WAYS = {Method.PAY_BY_CODE: ("付款码", "payer's code"), Method.PAY_BY_QR: ("扫码", "shop's QR"),
+         Method.PLATE: ("码牌", "code plate")}
 
 
 def clean(text: str) -> str:

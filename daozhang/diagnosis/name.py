@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daozhang.core.evidence import Evidence, Op, Proves
-from daozhang.core.payment import NOTHING_TAKEN, OPEN, Method, Payment, State, Undone
+from daozhang.core.payment import NOTHING_TAKEN, OPEN, Payment, State, Undone
 from daozhang.diagnosis.cause import UNKNOWN, Cause, Words, get, shelf
 from daozhang.diagnosis.explain import Step, explain, explain_rule
 from daozhang.diagnosis.facts import DARK_MS, NOBODY_LOOKED, Around, Crowd, Facts, Terminal, untold
@@ -211,7 +211,7 @@ def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
         return _named("info.no_result_in_time", p, "likely", decides, ("bank", "operator", "device"))
     # The very answer that decides shows that the channel knows the order; that alone does not say that a payer was asked.
     asked_payer = p.seen and not (_doubtful(p) and evidence and not _lines(evidence, Proves.WAITING))
-    waited = asked_payer or (p.method is Method.PAY_BY_QR and bool(p.qr) and not _doubtful(p))
+    waited = asked_payer or (p.method.shown and bool(p.qr) and not _doubtful(p))
     if waited:
         lines = _lines(evidence, Proves.WAITING)
         return _named("payer.not_completed", p, "likely", lines + decides, ("device", "us"))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from daozhang.core.evidence import Op, Proves
-from daozhang.core.payment import Method, State
+from daozhang.core.payment import State
 from daozhang.diagnosis.facts import SILENT_MS, Call, Crowd, Facts, Terminal, first, untold
 
 # Every family and its values; a cause file that names another is refused.
@@ -177,12 +177,12 @@ def _hop(facts: Facts, calls: list[Call], doubtful: Call | None) -> tuple[str, .
         return ("us",)
     if doubtful is None and p.doubt is not None:
         return _hop_of_row(p.doubt)
-    known = p.seen or p.state is State.WAITING_PAYER or p.method is Method.PAY_BY_QR
+    known = p.seen or p.state is State.WAITING_PAYER or p.method.shown
     waiting = [call.id for call in calls if known and call.proves in (Proves.WAITING, Proves.SHOWN)]
     if doubtful is None and pay is not None and not pay.answered_ms and p.state is not State.SENT:
         return "us", pay.asked_id
     if waiting and (doubtful is None or calls.index(doubtful) > 0):
-        late_notify = p.method is Method.PAY_BY_QR and any(call.proves == Proves.CAPTURED for call in calls)
+        late_notify = p.method.shown and any(call.proves == Proves.CAPTURED for call in calls)
         return ("notify" if late_notify else "payer", *waiting[:2])
     if doubtful is None:
         if untold(p, facts.around, facts.at_ms):

@@ -14,6 +14,7 @@ from daozhang.core.refund import Refund
 from daozhang.core.resolve import Answer, Ask, asking, counted_out, learn, plan, polite_ms, resolve
 from daozhang.flow.house import GRACE_MS, House
 from daozhang.flow.pen import Pen
+from daozhang.flow.renew import known_keys
 
 log = logging.getLogger("daozhang.flow")
 _TRIES = 5
@@ -34,7 +35,7 @@ async def drive(
 ) -> Payment:
     """Run the procedure from the row until it rests or ends; the payment as stored then.
 
-    ``code`` is the payer's, in memory only. ``begun`` is set once the first phase is durable. Raises SaleTaken and KeyUsed for a new attempt. When another writer
+    ``code`` is the payer's (of a plate: who pays), in memory only. ``begun`` is set once the first phase is durable. Raises SaleTaken and KeyUsed for a new attempt. When another writer
     moved the row meanwhile, what we learned is added to its newer version, and that writer carries on.
     """
     row = await house.account(payment.account)
@@ -115,6 +116,7 @@ async def ask(
         return Finding(Proves.NOT_SENT, "REQUEST_NOT_WRITTEN", type(bug).__name__, "us.internal")
     began = house.clock.monotonic_ms()
     exchange = await house.net.call(request)
+    await known_keys(house, payment.channel, payment.account, account, exchange.headers)
     try:
         finding = wire.read(account, question, exchange)
     except Exception as bug:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from daozhang.channels.plug import BadNotify, Heard, Judged
+from daozhang.channels.plug import BadNotify, Heard, Judged, ProbeNotify
 from daozhang.core.evidence import Op
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.ids import payment_of
@@ -20,6 +20,7 @@ from daozhang.flow.find_out import drive, due_ms, look_now
 from daozhang.flow.house import House, NoAccount
 from daozhang.flow.look_alike import watch_for_look_alike
 from daozhang.flow.pen import Pen
+from daozhang.flow.renew import known_keys
 
 log = logging.getLogger("daozhang.notify")
 Reply = tuple[int, str, bytes]
@@ -41,6 +42,9 @@ async def notify(
         heard = channel.wire.hear(content_type, query, body)
         if heard.sealed:
             heard = await _unsealed(house, channel_name, heard, headers or {}, account_id)
+    except ProbeNotify:
+        log.info("notify.probe", extra={"channel": channel_name, "account": account_id})
+        return channel.wire.thanks(False)
     except BadNotify as bad:
         await _alarm(house, "notify.unreadable", channel_name, {"why": str(bad), "bytes": len(body)})
         return channel.wire.thanks(False)
@@ -71,7 +75,9 @@ async def _unsealed(house: House, channel: str, heard: Heard, headers: Mapping[s
         raise BadNotify("its address names no account of ours") from None
     if row.channel != channel:
         raise BadNotify("its address names an account of another channel")
-    opened = house.channel(channel).wire.unseal(house.shelf.account(row), heard, headers, house.clock.now_ms())
+    account = house.shelf.account(row)
+    await known_keys(house, channel, account_id, account, headers.items())
+    opened = house.channel(channel).wire.unseal(account, heard, headers, house.clock.now_ms())
     return replace(opened, names={**opened.names, "account": account_id})
 
 

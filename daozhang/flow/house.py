@@ -1,5 +1,6 @@
 """Everything the flow is given; built once by the fuse box."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from daozhang.channels.plug import Question
@@ -9,7 +10,7 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
-from daozhang.core.payment import Payment
+from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
 from daozhang.flow.lookout import Lookout
@@ -46,6 +47,7 @@ class House:
     witness: Witness = field(default_factory=Silent)
     fleet: Fleet | None = None  # devices, where there are some
     lookout: Lookout | None = None  # what happens to others, where somebody looks
+    renewing: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # accounts whose channel's keys are being fetched
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:
@@ -93,4 +95,5 @@ class House:
     ) -> Question:
         now = self.clock.now_ms()
         url = self.notify_url(payment) if op in (Op.PAY, Op.REFUND) else ""
-        return Question(op, payment, now, max(deadline_ms - now, 1), code, refund, url)
+        left, plate = max(deadline_ms - now, 1), payment.method is Method.PLATE
+        return Question(op, payment, now, left, "" if plate else code, refund, url, code if plate else "")

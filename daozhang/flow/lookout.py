@@ -9,7 +9,7 @@ import msgspec
 
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.fleet import Announcement, Device, DeviceState, Fleet, Standing
-from daozhang.core.payment import RECEIVED, Method, Payment
+from daozhang.core.payment import RECEIVED, Payment
 from daozhang.core.ports import Clock, Witness
 from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, UNTOLD_MS, Around, Crowd, Notice, Terminal
 from daozhang.diagnosis.name import CauseNamed, name_till
@@ -48,7 +48,7 @@ class Lookout:
             bank = finding.detail.get("bank_type")
             if bank:
                 self._banks[payment.id] = str(bank)[:32]
-            if op is Op.QUERY and payment.method is Method.PAY_BY_QR:
+            if op is Op.QUERY and payment.method.shown:
                 self._queried.add(payment.id)
 
     def moved(self, before: Payment, after: Payment) -> None:
@@ -90,7 +90,7 @@ class Lookout:
 
     def crowd(self, p: Payment) -> Crowd | None:
         """What others say about the symptom of this one; None where nobody else was seen."""
-        symptom = symptom_of(p, by_query=p.method is Method.PAY_BY_QR)
+        symptom = symptom_of(p, by_query=p.method.shown)
         if not symptom or not len(self.window):
             return None
         return self.window.crowd(p.id, places_of(p), symptom, p.created_ms)

@@ -27,7 +27,7 @@ class WrongCode(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One attempt, as the shop asks for it. ``code``: what the scanner read; ``channel``: only for a QR of ours."""
+    """One attempt, as the shop asks for it. ``code``: what the scanner read, or (a plate) who pays; ``channel``: not for a code."""
 
     merchant: Merchant
     store: str
@@ -90,7 +90,7 @@ def _attempt(house: House, order: Order, channel: str, account: str) -> Payment:
         account=account,
         livemode=order.livemode,
         subject=order.subject,
-        code_mask=mask(order.code) if order.code else "",
+        code_mask=mask(order.code) if order.code and order.method is Method.PAY_BY_CODE else "",
         metadata=order.metadata,
         created_ms=house.clock.now_ms(),
     )
@@ -102,7 +102,7 @@ def mask(code: str) -> str:
 
 
 def _channel(house: House, order: Order) -> str:
-    if order.method is Method.PAY_BY_QR:
+    if order.method.shown:
         name = order.channel or next(iter(house.shelf)).name
         return house.channel(name).name
     code = order.code or ""

@@ -1,5 +1,6 @@
 """Telling: the same five things on every surface, and the shop's acknowledgement that it has heard (promises P5, P7, P8)."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from daozhang.core.directory import Merchant
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict
 from daozhang.core.ids import out_trade_no
-from daozhang.core.payment import Payment
+from daozhang.core.payment import Method, Payment
 from daozhang.core.refund import Refund, RefundState
 from daozhang.core.texts import rfc3339
 from daozhang.core.verdict import judge, time_to_information_ms
@@ -56,7 +57,7 @@ def picture(
         "verdict_words": verdict_words(judged),
         "money": judged.money.value,
         "method": {"type": payment.method.value, "channel": payment.channel, "code_mask": payment.code_mask or None,
-                   "qr": payment.qr or None},
+                   **_shown(payment)},
         "why_no_information": cause_picture(named.why_no_information),
         "why_no_money": cause_picture(named.why_no_money),
         "next_step": next_steps(payment, judged, named, trade),
@@ -136,6 +137,13 @@ def evidence_picture(line: Evidence) -> dict[str, Any]:
         "refund": line.refund or None,
         "detail": line.detail,
     }
+
+
+def _shown(p: Payment) -> dict[str, Any]:
+    """What the payer is shown: a QR; or, of a plate, what the page hands over to the wallet."""
+    if p.method is not Method.PLATE or not p.qr:
+        return {"qr": p.qr or None, "pay": None}
+    return {"qr": None, "pay": json.loads(p.qr) if p.qr.startswith("{") else {"trade_no": p.qr}}
 
 
 def refund_picture(refund: Refund) -> dict[str, Any]:

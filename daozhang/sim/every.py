@@ -272,7 +272,7 @@ class Run:
 
     def _counted(self, op: Op, queries: list[int]) -> None:
         """P10 at a channel that counts: each pause at least as long as documented, and no query too many before an undo."""
-        qr = self.method is Method.PAY_BY_QR
+        qr = self.method.shown
         gaps = self.manners.qr_query_gaps_ms if qr else self.manners.query_gaps_ms
         if op is not Op.QUERY or not gaps or any(asked in (Op.REVERSE, Op.CLOSE) for asked, _ in self.asks):
             return

@@ -2,10 +2,12 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from daozhang.cli.link import Sandbox
 from tests.conftest import System
 
 
@@ -93,6 +95,29 @@ def test_a_callback_to_a_wrong_address_is_not_received(system: System) -> None:
         assert status == 500
 
 
+def test_a_plate_is_paid_on_the_payers_phone(system: System) -> None:
+    """No till order: the payer's page asks, gets what the wallet wants, and the payer confirms."""
+
+    def ask(**method: str) -> tuple[int, dict[str, Any]]:
+        body = {"amount": 880, "merchant_order_no": f"PLT-{time.time_ns()}", "till": system.state["till"], "wait_s": 1,
+                "method": {"type": "plate", "wallet": "wechat", "payer": "oPayer", **method}}  # fmt: skip
+        return system.call("POST", "/v1/payments", body)
+
+    status, shown = ask()
+    assert (status, shown["verdict"], shown["method"]["type"]) == (202, "waiting_customer", "plate")
+    page = shown["method"]["pay"]
+    assert set(page) == {"appId", "timeStamp", "nonceStr", "package", "signType", "paySign"} and shown["method"]["qr"] is None
+    assert "oPayer" not in json.dumps(shown)
+    assert system.cli("sandbox", "scan", page["package"].removeprefix("prepay_id="), "--wallet", "wechat")[0] == 0
+    assert system.until_decided(shown["id"], 20)["verdict"] == "paid"
+    assert ("notified", "notify", "captured") in evidence(system, shown["id"])
+    nobody = ask()[1]
+    closed = system.call("POST", f"/v1/payments/{nobody['id']}/close", {"wait_s": 1})[1]
+    assert system.until_decided(closed["id"], 60)["verdict"] == "not_paid"
+    for wrong in ({"wallet": "unionpay"}, {"wallet": "nobody"}, {"payer": ""}, {"payer": "o p"}):
+        assert ask(**wrong)[0] == 422
+
+
 def test_v2_over_tls_with_the_merchants_certificate(own_system: System) -> None:
     """The account speaks v2: micropay, query, reverse and refund, the last two with the client certificate."""
     told = given(own_system)
@@ -112,3 +137,27 @@ def test_v2_over_tls_with_the_merchants_certificate(own_system: System) -> None:
     assert own_system.until_decided(undone["id"])["verdict"] == "not_paid"
     methods = {request["method"] for request in own_system.books("wechat")["requests"]}
     assert {"v2.trade.pay", "v2.trade.query", "v2.trade.reverse", "v2.refund", "v2.refund.query"} <= methods
+
+
+def test_certificates_change_while_payments_run(own_system: System) -> None:
+    """F15, F16: the account knows one certificate; replies and callbacks are signed by two, and by none on purpose."""
+    told = given(own_system)
+    settings = {name: told[name] for name in ("appid", "mchid", "serial_no")} | {"gateway": told["base_url"]}
+    secrets = {name: told[name] for name in ("private_key", "apiv3_key")} | {"platform_certificates": told["platform_certificate"]}
+    account = {"channel": "wechat", "settings": settings, "secrets": secrets}
+    assert own_system.call("POST", "/v1/channel_accounts", account)[0] == 201
+    time.sleep(6)  # an account is known for a few seconds
+    own_system.chaos("rotating", wallet="wechat")
+    with ThreadPoolExecutor(8) as pool:
+        paid = list(pool.map(lambda _: own_system.pay(wallet="wechat"), range(24)))
+    assert [one["verdict"] for one in paid] == ["paid"] * 24
+    assert not any(("answered", "pay", "nothing") in evidence(own_system, one["id"]) for one in paid), "each reply was read"
+    Sandbox(own_system.data).call("POST", "/control", {"channel": "wechat", "rotate_certificate": True})
+    own_system.chaos("notify_signtest", wallet="wechat")
+    body = {"amount": 880, "merchant_order_no": f"WXQ-{time.time_ns()}", "till": own_system.state["till"], "wait_s": 1,
+            "method": {"type": "pay_by_qr", "channel": "wechat"}}  # fmt: skip
+    shown = own_system.call("POST", "/v1/payments", body)[1]
+    own_system.cli("sandbox", "scan", shown["method"]["qr"], "--wallet", "wechat")
+    assert own_system.until_decided(shown["id"], 40)["verdict"] == "paid"
+    kinds = {alarm["kind"] for alarm in own_system.call("GET", "/v1/alarms")[1]["data"]}
+    assert not any(kind.startswith("notify") or "signature" in kind for kind in kinds), kinds

@@ -3,12 +3,10 @@
 import asyncio
 import gzip
 import hashlib
-import http.server
+import inspect
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +19,7 @@ from wechatpayv3.async_ import AsyncWeChatPay
 from wechatpayv3.async_ import WeChatPayType as AsyncType
 
 from tests.conftest import System
+from tests.e2e.listener import Listener, heard, listening
 
 
 class Shop:
@@ -60,15 +59,51 @@ class Shop:
         made._core._gate_way = self.given["base_url"]
         return made
 
-    def by_certificate(self, folder: Path) -> Any:
+    def by_certificate(self, folder: Path, make: Any = WeChatPay, kind: Any = WeChatPayType.CODEPAY) -> Any:
+        """The constructor asks the real host unless the certificate lies there already."""
         (folder / f"{self.given['platform_serial']}.pem").write_text(self.given["platform_certificate"])
-        made = WeChatPay(**self._named(WeChatPayType.CODEPAY, cert_dir=str(folder)))
+        made = make(**self._named(kind, cert_dir=str(folder)))
         made._core._gate_way = self.given["base_url"]
         return made
+
+    def any_client(self, way: str, folder: Path, kind: str = "CODEPAY") -> Any:
+        """``way``: sync or async, by public key or by certificate."""
+        if way == "sync public":
+            return self.client(WeChatPayType[kind])
+        if way == "sync certificate":
+            return self.by_certificate(folder, kind=WeChatPayType[kind])
+        if way == "async public":
+            return Waiting(self.async_client(AsyncType[kind]))
+        return Waiting(self.by_certificate(folder, AsyncWeChatPay, AsyncType[kind]))
 
     def order(self, behaviour: str = "pays", total: int = 1250) -> dict[str, Any]:
         return {"description": "测试商品", "out_trade_no": f"SDK{os.urandom(6).hex()}", "amount": {"total": total, "currency": "CNY"},
                 "payer": {"auth_code": self.system.code(behaviour, "wechat")}, "scene_info": {"store_info": {"id": "0001"}}}  # fmt: skip
+
+
+class Waiting:
+    """The async client, each call waited for, so that one story serves both."""
+
+    def __init__(self, sdk: Any) -> None:
+        self._runner, self._sdk = asyncio.Runner(), sdk
+        self._runner.run(sdk.__aenter__())
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._sdk, name)
+        if not callable(found):
+            return found
+
+        def called(*words: Any, **named: Any) -> Any:
+            made = found(*words, **named)
+            return self._runner.run(made) if inspect.isawaitable(made) else made
+
+        return called
+
+
+WAYS = ["sync public", "sync certificate", "async public", "async certificate"]
+
+
+listener = pytest.fixture(listening)
 
 
 @pytest.fixture
@@ -163,35 +198,6 @@ def test_certificate_mode_and_rotation(shop: Shop, tmp_path: Path) -> None:
         Sandbox(shop.system.data).call("POST", "/control", control)
 
 
-class Listener(http.server.BaseHTTPRequestHandler):
-    got: list[tuple[dict[str, str], bytes]] = []
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.got.append((dict(self.headers.items()), body))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *words: Any) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def listener() -> Iterator[str]:
-    Listener.got = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/notify"
-    server.shutdown()
-
-
-def heard(count: int) -> list[tuple[dict[str, str], bytes]]:
-    end = time.monotonic() + 20
-    while len(Listener.got) < count and time.monotonic() < end:
-        time.sleep(0.1)
-    return Listener.got
-
-
 def test_native_scan_close_and_callbacks(shop: Shop, listener: str) -> None:
     sdk = shop.client(WeChatPayType.NATIVE)
     number = f"SDK{os.urandom(6).hex()}"
@@ -244,12 +250,100 @@ def test_a_forged_reply_and_a_probe_are_noticed_by_the_sdk(shop: Shop) -> None:
             sdk.pay(**order)
 
 
-def test_service_provider_mode(shop: Shop) -> None:
+SUB = "1900000999"
+
+
+def test_service_provider_mode(shop: Shop, listener: str) -> None:
+    """Pay, query by both ids, reverse, QR with callback, close, refund, refund query: all for a sub-merchant."""
     sdk, order = shop.client(partner_mode=True), shop.order()
-    status, paid = told(sdk.pay(**order, sub_mchid="1900000999"))
-    assert (status, paid["sub_mchid"], paid["trade_state"]) == (200, "1900000999", "SUCCESS")
     number = order["out_trade_no"]
-    assert told(sdk.query(out_trade_no=number, sub_mchid="1900000999"))[1]["sp_mchid"] == shop.given["mchid"]
+    status, paid = told(sdk.pay(**order, sub_mchid=SUB))
+    assert (status, paid["sub_mchid"], paid["trade_state"]) == (200, SUB, "SUCCESS")
+    by_number, by_id = told(sdk.query(out_trade_no=number, sub_mchid=SUB)), told(sdk.query(paid["transaction_id"], sub_mchid=SUB))
+    assert by_number == by_id and (by_number[1]["sp_mchid"], by_number[1]["sub_mchid"]) == (shop.given["mchid"], SUB)
+    amount = {"refund": 250, "total": 1250, "currency": "CNY"}
+    assert told(sdk.refund(out_refund_no="R" + number, amount=amount, out_trade_no=number, sub_mchid=SUB))[1]["status"] == "SUCCESS"
+    assert told(sdk.query_refund("R" + number, sub_mchid=SUB))[1]["status"] == "SUCCESS"
+    for other in (sdk.query(out_trade_no=number, sub_mchid="1900000998"), sdk.query_refund("R" + number, sub_mchid="1900000998"),
+                  shop.client().query(out_trade_no=number)):  # fmt: skip
+        assert other[0] == 404, "what one sub-merchant took is nothing to another"
+    waiting = shop.order("hesitates")
+    assert sdk.pay(**waiting, sub_mchid=SUB)[0] == 202
+    shop.advance("16s")
+    status, undone = told(sdk.codepay_reverse(waiting["out_trade_no"], sub_mchid=SUB))
+    assert (status, undone["sub_mchid"]) == (200, SUB)
+    assert told(sdk.query(out_trade_no=waiting["out_trade_no"], sub_mchid=SUB))[1]["trade_state"] == "REVOKED"
+
+
+def test_service_provider_shows_qrs_and_plates(shop: Shop, listener: str) -> None:
+    """Callbacks come in the words of the service provider too."""
+    shown = {"description": "x", "amount": {"total": 880}, "notify_url": listener, "sub_mchid": SUB}
+    number, plate, closed = (f"SDK{os.urandom(6).hex()}" for _ in range(3))
+    sdk = shop.client(WeChatPayType.NATIVE, partner_mode=True)
+    made = told(sdk.pay(**shown, out_trade_no=number))[1]
+    assert shop.system.cli("sandbox", "scan", made["code_url"], "--wallet", "wechat")[0] == 0
+    found = sdk.callback(*heard(1)[0])["resource"]
+    assert (found["out_trade_no"], found["sp_mchid"], found["sub_mchid"], "mchid" in found) == (number, shop.given["mchid"], SUB, False)
+    sdk.pay(**shown, out_trade_no=closed)
+    assert sdk.close(closed, sub_mchid=SUB)[0] == 204
+    assert told(sdk.query(out_trade_no=closed, sub_mchid=SUB))[1]["trade_state"] == "CLOSED"
+    by_page = shop.client(WeChatPayType.JSAPI, partner_mode=True)
+    page = told(by_page.pay(**shown, out_trade_no=plate, payer={"sub_openid": "oSub"}, sub_appid="wx0000000000000009"))[1]
+    assert shop.system.cli("sandbox", "scan", page["prepay_id"], "--wallet", "wechat")[0] == 0
+    found = by_page.callback(*heard(2)[1])["resource"]
+    assert (found["payer"], found["sub_appid"], found["trade_type"]) == ({"sub_openid": "oSub"}, "wx0000000000000009", "JSAPI")
+    nameless = told(by_page.pay(**shown, out_trade_no=plate + "2", payer={"sub_openid": "oSub"}))
+    assert (nameless[0], nameless[1]["code"]) == (400, "PARAM_ERROR")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_client_in_each_key_mode(shop: Shop, listener: str, tmp_path: Path, way: str) -> None:
+    """Pay, the payer types, query, reverse, refund, refund query, and a callback that is verified."""
+    sdk, order, waiting = shop.any_client(way, tmp_path), shop.order(), shop.order("hesitates")
+    number = order["out_trade_no"]
+    status, paid = told(sdk.pay(**order))
+    assert (status, paid["trade_state"]) == (200, "SUCCESS")
+    assert told(sdk.query(transaction_id=paid["transaction_id"])) == told(sdk.query(out_trade_no=number))
+    assert sdk.pay(**waiting)[0] == 202
+    assert told(sdk.query(out_trade_no=waiting["out_trade_no"]))[1]["trade_state"] == "USERPAYING"
+    shop.advance("16s")
+    assert sdk.codepay_reverse(waiting["out_trade_no"])[0] == 200
+    assert told(sdk.query(out_trade_no=waiting["out_trade_no"]))[1]["trade_state"] == "REVOKED"
+    refund = {"refund": 1250, "total": 1250, "currency": "CNY"}
+    assert sdk.refund(out_refund_no="R" + number, amount=refund, out_trade_no=number, notify_url=listener)[0] == 200
+    assert told(sdk.query_refund("R" + number))[1]["status"] == "SUCCESS"
+    headers, body = heard(1)[0]
+    assert sdk.callback(headers, body)["resource"]["out_refund_no"] == "R" + number
+    assert sdk.callback(headers, body.replace(b"REFUND", b"REFUMD")) is None
+    shown = shop.any_client(way, tmp_path, "NATIVE")
+    made = told(shown.pay(description="x", out_trade_no=number + "Q", amount={"total": 1}, notify_url=listener))[1]
+    assert shop.system.cli("sandbox", "scan", made["code_url"], "--wallet", "wechat")[0] == 0
+    assert shown.callback(*heard(2)[1])["resource"]["trade_state"] == "SUCCESS"
+
+
+def test_each_client_downloads_the_bills_in_each_key_mode(shop: Shop, tmp_path: Path) -> None:
+    """The trades, those of one sub-merchant, and the movements; the hash is that of the unpacked file."""
+    order, other = shop.order(), shop.order()
+    assert shop.client().pay(**order)[0] == 200
+    assert shop.client(partner_mode=True).pay(**other, sub_mchid=SUB)[0] == 200
+    day = time.strftime("%Y-%m-%d", time.gmtime(shop.now() + 8 * 3600))
+    shop.advance("36h")
+    both = {order["out_trade_no"], other["out_trade_no"]}
+    for way in WAYS:
+        sdk = shop.any_client(way, tmp_path)
+        for asked in (sdk.trade_bill(day), sdk.fundflow_bill(day)):
+            assert in_file(sdk, asked, both) == both, way
+    partner = shop.client(partner_mode=True)
+    assert in_file(partner, partner.trade_bill(day, sub_mchid=SUB), both) == {other["out_trade_no"]}
+
+
+def in_file(sdk: Any, asked: tuple[int, Any], wanted: set[str]) -> set[str]:
+    """Which of the orders stand in the file that the answer leads to."""
+    where = told(asked)[1]
+    status, packed = sdk.download_bill(where["download_url"])
+    content = gzip.decompress(packed)
+    assert status == 200 and hashlib.sha1(content).hexdigest() == where["hash_value"]
+    return {number for number in wanted if f"`{number}".encode() in content}
 
 
 def test_the_bill_of_yesterday(shop: Shop) -> None:
@@ -280,20 +374,3 @@ def test_a_client_that_knows_nothing_of_our_clock_works_after_it_was_moved(
     monkeypatch.setattr(sdk._core, "_verify_signature", lambda headers, body: seen.append(headers) or verify(headers, body))
     assert sdk.query(out_trade_no=order["out_trade_no"])[0] == 200
     assert abs(int(seen[0]["Wechatpay-Timestamp"]) - time.time()) < 300
-
-
-def test_the_async_client(shop: Shop) -> None:
-    order = shop.order()
-
-    async def story() -> None:
-        async with shop.async_client() as sdk:
-            status, paid = told(await sdk.pay(**order))
-            assert (status, paid["trade_state"]) == (200, "SUCCESS")
-            assert told(await sdk.query(out_trade_no=order["out_trade_no"]))[1]["trade_state"] == "SUCCESS"
-            number = "R" + order["out_trade_no"]
-            refund = {"refund": 1250, "total": 1250, "currency": "CNY"}
-            assert (await sdk.refund(out_refund_no=number, amount=refund, out_trade_no=order["out_trade_no"]))[0] == 200
-            assert told(await sdk.query_refund(number))[1]["status"] == "SUCCESS"
-            assert (await sdk.pay(**shop.order("hesitates")))[0] == 202
-
-    asyncio.run(story())

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import requests
-from wechatpy.exceptions import WeChatPayException
+from wechatpy.exceptions import InvalidSignatureException, WeChatPayException
 from wechatpy.pay import WeChatPay
 from wechatpy.pay.utils import calculate_signature, calculate_signature_hmac
 
 from tests.conftest import System
+from tests.e2e.listener import heard, listening
 
 
 class Shop:
@@ -24,8 +25,8 @@ class Shop:
         self.key.write_text(self.given["client_key"])
         self.authority.write_text(self.given["server_authority"])
 
-    def client(self, base: str = "v2_base_url", *, certificate: bool = False) -> Any:
-        cert = {"mch_cert": str(self.certificate), "mch_key": str(self.key)} if certificate else {}
+    def client(self, base: str = "v2_base_url", *, certificate: bool = False, **more: Any) -> Any:
+        cert = {**more, "mch_cert": str(self.certificate), "mch_key": str(self.key)} if certificate else more
         made = WeChatPay(self.given["appid"], self.given["apiv2_key"], self.given["mchid"], **cert)
         made.API_BASE_URL = self.given[base] + "/"
         made._http.trust_env, made._http.verify = False, str(self.authority)
@@ -35,6 +36,9 @@ class Shop:
         number = f"SDK{os.urandom(6).hex()}"
         code = self.system.code(behaviour, "wechat")
         return dict(sdk.micropay.create("测试商品", fee, code, client_ip="127.0.0.1", out_trade_no=number, device_info="POS1"))
+
+
+listener = pytest.fixture(listening)
 
 
 @pytest.fixture
@@ -156,3 +160,37 @@ def test_the_bill_of_yesterday(shop: Shop) -> None:
     assert shop.system.cli("clock", "advance", "36h")[0] == 0
     text = sdk.tools.download_bill(day)
     assert f"`{paid['out_trade_no']}" in text and text.splitlines()[-2].startswith("总交易单数")
+
+
+SUB = "1900000999"
+
+
+def test_service_provider_mode(shop: Shop) -> None:
+    sdk = shop.client(sub_mch_id=SUB)
+    paid = shop.pay(sdk)
+    number = paid["out_trade_no"]
+    assert (paid["mch_id"], paid["sub_mch_id"]) == (shop.given["mchid"], SUB) and sdk.check_signature(paid)
+    assert sdk.order.query(out_trade_no=number)["sub_mch_id"] == SUB
+    assert sdk.refund.apply(1250, 250, "R" + number, out_trade_no=number)["sub_mch_id"] == SUB
+    assert sdk.refund.query(out_refund_no="R" + number)["refund_status_0"] == "SUCCESS"
+    for stranger in (shop.client(), shop.client(sub_mch_id="1900000998")):
+        with pytest.raises(WeChatPayException) as absent:
+            stranger.order.query(out_trade_no=number)
+        assert absent.value.errcode == "ORDERNOTEXIST"
+    assert shop.system.cli("clock", "advance", "16s")[0] == 0
+    assert sdk.order.reverse(out_trade_no=number)["recall"] == "N"
+
+
+def test_callbacks_of_a_paid_qr_and_of_a_refund(shop: Shop, listener: str) -> None:
+    """Signed the one, sealed the other, both in the words of a service provider."""
+    sdk, number = shop.client(sub_mch_id=SUB), f"SDK{os.urandom(6).hex()}"
+    made = sdk.order.create("NATIVE", "x", 880, listener, client_ip="127.0.0.1", out_trade_no=number, product_id="1")
+    assert shop.system.cli("sandbox", "scan", made["code_url"], "--wallet", "wechat")[0] == 0
+    paid = sdk.parse_payment_result(heard(1)[0][1])
+    assert (paid["out_trade_no"], paid["total_fee"], paid["sub_mch_id"]) == (number, 880, SUB)
+    spoilt = heard(1)[0][1].replace(b"[880]", b"[881]")
+    with pytest.raises(InvalidSignatureException):
+        sdk.parse_payment_result(spoilt)
+    assert sdk.refund.apply(880, 880, "R" + number, out_trade_no=number, notify_url=listener)["result_code"] == "SUCCESS"
+    back = sdk.parse_refund_notify_result(heard(2)[1][1])
+    assert (back["out_refund_no"], back["refund_status"], back["refund_fee"]) == ("R" + number, "SUCCESS", 880)

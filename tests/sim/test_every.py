@@ -21,7 +21,7 @@ def manners(request: pytest.FixtureRequest) -> Manners:
     return channel.manners
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", [Method.PAY_BY_CODE, Method.PAY_BY_QR, pytest.param(Method.PLATE, marks=pytest.mark.prove)])
 def test_no_world_breaks_a_promise(manners: Manners, method: Method, capsys: pytest.CaptureFixture[str]) -> None:
     tally = walk(the_real_one, manners, faults=2, method=method)
     with capsys.disabled():
@@ -29,6 +29,11 @@ def test_no_world_breaks_a_promise(manners: Manners, method: Method, capsys: pyt
     assert tally.broken == []
     assert tally.worlds > 1_000
     assert {"paid", "not_paid", "closed"} <= tally.ends.keys()
+
+
+def test_a_plate_walks_as_a_qr_does(manners: Manners) -> None:
+    qr, plate = (walk(the_real_one, manners, faults=1, method=method) for method in (Method.PAY_BY_QR, Method.PLATE))
+    assert plate == qr and plate.broken == [] and plate.ends["closed"] > 0
 
 
 @pytest.mark.prove

@@ -1,10 +1,11 @@
 """WeChat Pay on virtual time: no push for code payments, no undo before its time, and an undo that does not tell."""
 
+import json
 from typing import Any
 
 import pytest
 
-from daozhang.core.payment import Method, State
+from daozhang.core.payment import Method, Payment, State
 from daozhang.core.refund import RefundKind, RefundState
 from daozhang.flow import find_out, refund
 from daozhang.flow.take import take
@@ -160,6 +161,47 @@ def test_a_qr_paid_expired_and_given_up() -> None:
     assert "v3.trade.close" in methods and "v3.trade.reverse" not in methods
 
 
+def test_a_plate_is_paid_abandoned_and_given_up() -> None:
+    """It behaves like a QR: the notify or the query tells, and it is closed at the end of its window."""
+
+    async def story(world: World) -> None:
+        twin = world.twins["wechatpay"]
+
+        async def asked() -> Payment:
+            return await take(world.house, world.order(code="oPayer", method=Method.PLATE, channel="wechat"), 100)
+
+        def scan(payment: Payment, behaviour: str) -> None:
+            twin.scan(json.loads(payment.qr)["package"].removeprefix("prepay_id="), behaviour, world.clock.now_ms())
+
+        paid = await asked()
+        assert (paid.state, paid.code_mask) == (State.WAITING_PAYER, "") and "oPayer" not in repr(paid)
+        scan(paid, "pays")
+        settled = await world.until_proven(paid.id)
+        assert settled.state is State.PAID and settled.decided_ms - settled.created_ms < 2_000  # by the callback
+        twin.chaos("notify_lost", world.clock.now_ms())
+        unheard = await asked()
+        scan(unheard, "pays")
+        assert (await world.until_proven(unheard.id)).state is State.PAID  # by the query
+        assert (await world.until_proven((await asked()).id)).state is State.CLOSED
+        left = await asked()
+        scan(left, "hesitates")
+        await find_out.give_up(world.house, left.id, "till")
+        assert (await world.until_proven(left.id)).state is State.CLOSED
+
+    methods = [request["method"] for request in play(23, story).books("wechatpay")["requests"]]
+    assert "v3.trade.jsapi" in methods and "v3.trade.close" in methods and "v3.trade.reverse" not in methods
+
+
+@pytest.mark.parametrize("mode", ["lost_before", "lost_after", "system_error_charged", "system_error_clean"])
+def test_a_plate_that_could_not_be_shown_comes_to_an_end(mode: str) -> None:
+    async def story(world: World) -> None:
+        world.twins["wechatpay"].chaos(mode, world.clock.now_ms(), 1.0, 0, "jsapi", "")
+        lost = await take(world.house, world.order(code="oPayer", method=Method.PLATE, channel="wechat"), 100)
+        assert (await world.until_proven(lost.id)).state is State.CLOSED
+
+    play(24, story)
+
+
 def test_a_qr_whose_making_was_lost_comes_to_an_end() -> None:
     async def story(world: World) -> None:
         world.twins["wechatpay"].chaos("lost_before", world.clock.now_ms(), 1.0, 0, "native", "")
@@ -179,7 +221,7 @@ def test_a_false_callback_only_makes_us_ask(mode: str) -> None:
         assert (await world.until_proven(shown.id)).state is State.PAID
         lines = await world.store.evidence(shown.id)
         assert not any(line.kind == "notified" and line.proves == "captured" for line in lines)
-        assert world.store.alarms_
+        assert bool(world.store.alarms_) is (mode != "notify_signtest"), "the channel's own test of us is no cause for alarm"
 
     play(15, story)
 

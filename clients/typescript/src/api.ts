@@ -371,10 +371,11 @@ export interface MerchantPage {
 }
 
 export interface Method {
-  type: "pay_by_code" | "pay_by_qr" | (string & {});
+  type: "pay_by_code" | "pay_by_qr" | "plate" | (string & {});
   channel: string;
   code_mask: string | null;
   qr: string | null;
+  pay: Record<string, string> | null;
 }
 
 /** The sandbox's clock after it was moved. */
@@ -424,7 +425,7 @@ export interface NewMerchant {
 export interface NewPayment {
   amount: number;
   merchant_order_no: string;
-  method: PayByCode | PayByQr;
+  method: PayByCode | PayByQr | PayByPlate;
   till: string;
   currency?: "CNY";
   subject?: string;
@@ -482,6 +483,13 @@ export interface NotedDevice {
 export interface PayByCode {
   type: "pay_by_code";
   code: string;
+}
+
+/** A static code plate: the payer is on our page already, and confirms in the wallet. */
+export interface PayByPlate {
+  type: "plate";
+  wallet: string;
+  payer: string;
 }
 
 /** We show a QR that the payer scans. */

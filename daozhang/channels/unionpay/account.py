@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from daozhang.channels import keys
-from daozhang.channels.unionpay.sign import SimulatedTrust, Trust
+from daozhang.channels.unionpay import sign
 from daozhang.core.faults import Fault
 from daozhang.core.ports import AccountRow
 
@@ -42,16 +42,27 @@ class Believer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``more``: fields of the wire that come with the access type; an acquirer names itself in every message."""
+    """``more``: fields of the wire that come with the access type; an acquirer names itself in every message.
+
+    ``files``: where settlement files are asked for, a host of its own.
+    """
 
     mer_id: str
     cert_id: str
     origin: str
+    files: str
     access_type: str
     term_id: str
     more: Mapping[str, str]
     key: keys.Signer = field(repr=False)
     trust: Believer = field(repr=False)
+
+    def believes(self, fields: Mapping[str, str], at_ms: int) -> bool:
+        """RSA with SHA-256, by a certificate that may sign for the channel at this time."""
+        if fields.get("version") != "5.1.0" or fields.get("signMethod") != "01":
+            return False
+        key = self.trust.key_of(fields.get("signPubKeyCert", ""), at_ms)
+        return key is not None and sign.holds(fields, key)
 
 
 def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
@@ -69,7 +80,8 @@ def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
     origin = _origin(given.get("gateway", ""), row.livemode, manifest["hosts"])
     key, cert_id = _key(row.secrets, row.livemode)
     more = {wire: given[name] for name, wire in _MORE[access].items()}
-    return Account(given["mer_id"], cert_id, origin, access, given.get("term_id", ""), more, key, _trust(row))
+    files = manifest["files"].get(origin, f"{origin}/")
+    return Account(given["mer_id"], cert_id, origin, files, access, given.get("term_id", ""), more, key, _trust(row))
 
 
 def _origin(gateway: str, livemode: bool, hosts: Mapping[str, Any]) -> str:
@@ -100,5 +112,5 @@ def _key(secrets: Mapping[str, str], livemode: bool) -> tuple[keys.Signer, str]:
 def _trust(row: AccountRow) -> Believer:
     root, middle = (row.secrets.get(name, "") for name in ("root_certificate", "middle_certificate"))
     if root.startswith(_SIMULATED):
-        return SimulatedTrust(keys.verifier(root, "root_certificate", row.livemode))
-    return Trust(root, middle)
+        return sign.SimulatedTrust(keys.verifier(root, "root_certificate", row.livemode))
+    return sign.Trust(root, middle)

@@ -20,6 +20,15 @@ def digits(at_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
 
 
+def ms_of_digits(text: str) -> int:
+    """The time behind `digits`; 0 for what is none."""
+    try:
+        moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING) if len(text) == 14 else _EPOCH
+    except ValueError:
+        return 0
+    return int((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
 def clearing_day(at_ms: int) -> int:
     """The number of the clearing day, which begins at 23:00 of Beijing's day before (dossier 3.1)."""
     return (at_ms + 9 * _HOUR_MS) // (24 * _HOUR_MS)
@@ -30,10 +39,10 @@ def trace_ms(text: Any, near_ms: int) -> int:
     if not isinstance(text, str) or len(text) != 10 or not (text.isascii() and text.isdigit()):
         return 0
     near = (_EPOCH + timedelta(milliseconds=near_ms)).astimezone(BEIJING)
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(0, 10, 2))
     found = []
     for year in (near.year - 1, near.year, near.year + 1):
         try:
-            month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(0, 10, 2))
             found.append(datetime(year, month, day, hour, minute, second, tzinfo=BEIJING))
         except ValueError:
             continue

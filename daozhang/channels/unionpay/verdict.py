@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daozhang.core.evidence import Op, Proves
-from daozhang.core.payment import Method, Payment, State
+from daozhang.core.payment import Payment, State
 from daozhang.core.resolve import ACCEPTED
 
 
@@ -45,7 +45,7 @@ def look_up(op: str, code: str) -> tuple[str, Row]:
 def of_reply(op: Op, payment: Payment, now_ms: int, reply: Mapping[str, str]) -> tuple[str, Row]:
     """The row for a reply whose signature held."""
     code = reply.get("respCode", "")
-    shown = payment.method is Method.PAY_BY_QR
+    shown = payment.method.shown
     match op:
         case Op.PAY:
             return look_up("apply" if shown else "pay", code)

@@ -12,6 +12,7 @@ from daozhang.channels import form
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
 from daozhang.channels.unionpay import sign, verdict
 from daozhang.channels.unionpay.account import Account, WrongDoor, open_account
+from daozhang.channels.unionpay.file import ask_bill, fetch_bill, read_bill_reply
 from daozhang.channels.unionpay.texts import clearing_day, digits, redacted, trace_ms
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.faults import NotSent
@@ -21,7 +22,10 @@ from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Exchange, HttpRequest
 from daozhang.core.refund import RefundKind
 
-__all__ = ["Account", "WrongDoor", "describe", "hear", "judge", "open_account", "read", "thanks", "write"]
+__all__ = [
+    "Account", "WrongDoor", "ask_bill", "describe", "fetch_bill", "hear", "judge", "open_account", "read", "read_bill_reply",
+    "thanks", "write",
+]  # fmt: skip
 
 _FORM = (("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8"),)
 # The documents' own word for "send me no notify".
@@ -116,7 +120,7 @@ def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
         reply = None
     if reply is None or "respCode" not in reply:
         return _nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
-    if not _believed(account, reply, q.now_ms):
+    if not account.believes(reply, q.now_ms):
         return _nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
     return _read_verified(account, q, reply)
 
@@ -124,14 +128,6 @@ def _read(account: Account, q: Question, exchange: Exchange) -> Finding:
 def _nothing(code: str, hint: str, exchange: Exchange, alarm: str = "") -> Finding:
     raw = {"status": exchange.status, "sha256": sha256(exchange.body).hexdigest(), "bytes": len(exchange.body)}
     return Finding(code=code, hint=hint, alarm=alarm, detail=raw)
-
-
-def _believed(account: Account, fields: Mapping[str, str], at_ms: int) -> bool:
-    """RSA with SHA-256, by a certificate that may sign for the channel."""
-    if fields.get("version") != "5.1.0" or fields.get("signMethod") != "01":
-        return False
-    key = account.trust.key_of(fields.get("signPubKeyCert", ""), at_ms)
-    return key is not None and sign.holds(fields, key)
 
 
 def _read_verified(account: Account, q: Question, reply: Mapping[str, str]) -> Finding:
@@ -204,7 +200,7 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     code, row = verdict.look_up("notify", fields.get("respCode", ""))
     detail = redacted(fields) | {"notify_id": f"{fields.get('queryId', '')[:32]}/{code[:8]}"}
     base = Finding(code=code, hint=row.hint, text=row.zh, detail=detail)
-    if not _believed(account, fields, payment.asked_ms if payment is not None else 0):
+    if not account.believes(fields, payment.asked_ms if payment is not None else 0):
         return Judged(False, order_no, base.but(alarm="signature"))
     if fields["merId"] != account.mer_id:
         return Judged(True, order_no, base.but(alarm="seller"))

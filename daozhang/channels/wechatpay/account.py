@@ -23,9 +23,24 @@ class Incomplete(Fault):
     """Settings or secrets that do not fit together: ``str`` says which and how to mend it, never their content."""
 
 
+class Keyring(dict[str, keys.Verifier]):
+    """The keys that may sign replies, by serial: those of the settings, and those that the channel has told since."""
+
+    def __init__(self, given: Mapping[str, keys.Verifier]) -> None:
+        super().__init__(given)
+        self._given = dict(given)
+        self.asked_ms = 0  # when the channel was last asked for its keys
+
+    def renew(self, told: Mapping[str, keys.Verifier]) -> None:
+        """What the channel no longer tells is forgotten, unless the settings name it."""
+        self.clear()
+        self.update(self._given)
+        self.update(told)
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``trusted``: the keys that may sign replies, by serial; several while they are being changed."""
+    """``trusted``: the keys that may sign replies; several while they are being changed."""
 
     appid: str
     mchid: str
@@ -39,7 +54,7 @@ class Account:
     key: keys.Signer = field(repr=False)
     apiv3_key: bytes = field(repr=False)
     apiv2_key: str = field(repr=False)
-    trusted: Mapping[str, keys.Verifier] = field(repr=False)
+    trusted: Keyring = field(repr=False)
     identity: ClientIdentity | None = field(repr=False)
 
 
@@ -62,7 +77,7 @@ def open_account(row: AccountRow, manifest: Mapping[str, Any]) -> Account:
         keys.signer(secrets.get("private_key", ""), "private_key", row.livemode),
         secrets.get("apiv3_key", "").encode(),
         secrets.get("apiv2_key", ""),
-        _trusted(row),
+        Keyring(_trusted(row)),
         _identity(secrets),
     )
     if len(account.apiv3_key) != 32:
@@ -93,12 +108,13 @@ def _trusted(row: AccountRow) -> dict[str, keys.Verifier]:
     if public_key:
         trusted[named] = keys.verifier(public_key, "public_key", row.livemode)
     for pem in row.secrets.get("platform_certificates", "").split(_MARK)[1:]:
-        serial, verifier = _certificate(_MARK + pem)
+        serial, verifier = certificate(_MARK + pem)
         trusted[serial] = verifier
     return trusted
 
 
-def _certificate(pem: str) -> tuple[str, keys.Verifier]:
+def certificate(pem: str) -> tuple[str, keys.Verifier]:
+    """Serial and key of a certificate of the channel. Raises BadKey."""
     try:
         found = x509.load_pem_x509_certificate(pem.encode())
         key = found.public_key()

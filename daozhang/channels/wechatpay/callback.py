@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from daozhang.channels.plug import BadNotify, Heard, Judged
+from daozhang.channels.plug import BadNotify, Heard, Judged, ProbeNotify
 from daozhang.channels.wechatpay import sign, v2, v3, verdict
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import redacted
@@ -29,8 +29,10 @@ def hear(content_type: str, query: str, body: bytes) -> Heard:
 
 
 def unseal(account: Account, heard: Heard, headers: Mapping[str, str], now_ms: int) -> Heard:
-    """Verify and open. Raises BadNotify: nothing of an unverified callback is looked at."""
+    """Verify and open. Raises BadNotify (ProbeNotify): nothing of an unverified callback is looked at."""
     why = sign.why_not(account.trusted, headers, heard.raw, now_ms)
+    if why == "probe":
+        raise ProbeNotify("a probe: a wrong signature on purpose")
     if why:
         raise BadNotify(f"the signature does not hold ({why})")
     resource = (v3.parsed(heard.raw) or {}).get("resource", {})
@@ -58,7 +60,7 @@ def judge(account: Account, heard: Heard, payment: Payment | None) -> Judged:
     mine = {"mchid": account.mchid, "sp_mchid": account.mchid, "sub_mchid": account.sub_mchid}
     if any(told[name] != mine[name] for name in mine if name in told) or not mine.keys() & told.keys():
         return Judged(True, order_no, base.but(alarm="seller"))
-    own_app = {"appid": account.appid, "sp_appid": account.appid}
+    own_app = {"appid": account.appid, "sp_appid": account.appid, "sub_appid": account.sub_appid or told.get("sub_appid")}
     if any(told[name] != own_app[name] for name in own_app if name in told):
         return Judged(True, order_no, base.but(alarm="app"))
     if payment is None:

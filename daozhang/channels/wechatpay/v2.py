@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
-from daozhang.channels.wechatpay import sign, v3, verdict, xml
+from daozhang.channels.wechatpay import plate, sign, v3, verdict, xml
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import digits_beijing, ms_of_digits, redacted
 from daozhang.core.evidence import Finding, Op, Proves
@@ -30,7 +30,7 @@ _MOST_SHOWN = 256
 def write(account: Account, q: Question) -> HttpRequest:
     """One signed request."""
     fields = {"appid": account.appid, "mch_id": account.mchid, "sub_appid": account.sub_appid,
-              "sub_mch_id": account.sub_mchid, "nonce_str": v3.nonce_of(q), **_fields(q)}  # fmt: skip
+              "sub_mch_id": account.sub_mchid, "nonce_str": v3.nonce_of(q), **_fields(account, q)}  # fmt: skip
     if account.sign_type != "MD5":
         fields["sign_type"] = account.sign_type
     fields["sign"] = sign.sign_v2(fields, account.apiv2_key, account.sign_type)
@@ -46,7 +46,12 @@ def _path(q: Question) -> str:
     return _PATHS[q.op]
 
 
-def _fields(q: Question) -> dict[str, str]:
+def _payer(account: Account, q: Question) -> dict[str, str]:
+    """As in APIv3, where only the service provider's own app has another name for it."""
+    return {name.replace("sp_openid", "openid"): value for name, value in plate.payer(account, q).items()}
+
+
+def _fields(account: Account, q: Question) -> dict[str, str]:
     p, refund = q.payment, q.refund
     number = out_trade_no(p.id)
     match q.op:
@@ -58,7 +63,10 @@ def _fields(q: Question) -> dict[str, str]:
                 must(q.code, "a code payment is asked with the payer's code")
                 return order | {"auth_code": q.code}
             expires = digits_beijing(p.window_end_ms + _AFTER_WINDOW_MS)
-            return order | {"trade_type": "NATIVE", "product_id": number, "notify_url": q.notify_url, "time_expire": expires}
+            order |= {"notify_url": q.notify_url, "time_expire": expires}
+            if p.method is Method.PLATE:
+                return order | {"trade_type": "JSAPI", **_payer(account, q)}
+            return order | {"trade_type": "NATIVE", "product_id": number}
         case Op.QUERY if p.trade_no:
             return {"transaction_id": p.trade_no}
         case Op.REFUND if refund is not None:
@@ -87,8 +95,8 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     if reply.get("return_code") != "SUCCESS" and "sign" not in reply:
         # Not signed by design, so it proves nothing, whatever it says.
         text = reply.get("return_msg", "")[:_MOST_SHOWN]
-        hint = "platform.rejected_config" if "签名" in text or "参数" in text else "platform.degraded"
-        return Finding(code="RETURN_FAIL", text=text, hint=hint, detail=redacted(reply))
+        code, row = verdict.look_up("v2.return", "RETURN_FAIL", text)
+        return Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not sign.holds_v2(reply, account.apiv2_key, account.sign_type):
         return v3.nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
     code, row = _row(q, reply)
@@ -96,15 +104,15 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     base = Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not _of_this_order(account, q, row.proves, reply):
         return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
-    return _with_amounts(q, row.proves, base, reply)
+    return _with_amounts(account, q, row.proves, base, reply)
 
 
 def _row(q: Question, reply: Mapping[str, str]) -> tuple[str, verdict.Row]:
-    name = "v2.native" if q.op is Op.PAY and q.payment.method is Method.PAY_BY_QR else f"v2.{q.op.value}"
+    name = "v2.native" if q.op is Op.PAY and q.payment.method.shown else f"v2.{q.op.value}"
     if q.op is Op.REVERSE and reply.get("recall") == "Y":
         return verdict.look_up(name, "recall=Y")  # it may come with an error code: asking again is what counts
     if reply.get("result_code") != "SUCCESS":
-        return verdict.look_up(name, reply.get("err_code") or "result_code=FAIL")
+        return verdict.look_up(name, reply.get("err_code") or "result_code=FAIL", reply.get("err_code_des", ""))
     match q.op:
         case Op.QUERY:
             p = q.payment
@@ -138,12 +146,13 @@ def _of_this_order(account: Account, q: Question, proves: Proves, reply: Mapping
     return all(reply[name] == mine[name] for name in mine if name in reply)
 
 
-def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str, str]) -> Finding:
+def _with_amounts(account: Account, q: Question, proves: Proves, base: Finding, reply: Mapping[str, str]) -> Finding:
     match proves:
         case Proves.CAPTURED:
             return capture(q.payment, base, reply)
         case Proves.SHOWN:
-            return base.but(proves=proves, qr=reply["code_url"]) if reply.get("code_url") else base
+            qr = v3.shown(account, q, reply)
+            return base.but(proves=proves, qr=qr) if qr else base
         case Proves.REFUND_DONE | Proves.REFUND_REFUSED if q.op is Op.REFUND_QUERY:
             at = _place(q, reply)
             mine = q.refund is not None and reply.get(f"out_refund_no_{at}") == out_request_no(q.refund.id)

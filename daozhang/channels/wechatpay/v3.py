@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, TypeGuard
 
 from daozhang.channels.plug import Question
-from daozhang.channels.wechatpay import sign, verdict
+from daozhang.channels.wechatpay import plate, sign, verdict
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import ms_of_rfc3339_text, redacted, rfc3339_beijing
 from daozhang.core.evidence import Finding, Op, Proves
@@ -26,7 +26,14 @@ def write(account: Account, q: Question) -> HttpRequest:
     """One signed request."""
     method, target, fields = _request(account, q)
     body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")) if fields is not None else ""
-    timestamp, nonce = str(q.now_ms // 1000), nonce_of(q)
+    return signed(account, method, target, body, q.now_ms, nonce_of(q), q.deadline_ms)
+
+
+def signed(
+    account: Account, method: str, target: str, body: str, now_ms: int, nonce: str, deadline_ms: int
+) -> HttpRequest:
+    """Any request of this wire."""
+    timestamp = str(now_ms // 1000)
     text = sign.request_text(method, target, timestamp, nonce, body)
     headers = [
         ("Authorization", sign.authorization(account.mchid, account.serial_no, timestamp, nonce, text, account.key)),
@@ -37,7 +44,7 @@ def write(account: Account, q: Question) -> HttpRequest:
         headers.append(("Content-Type", "application/json"))
     if account.public_key_id:
         headers.append(("Wechatpay-Serial", account.public_key_id))  # asks for replies signed with this key
-    return HttpRequest(method, account.origin + target, tuple(headers), body.encode(), q.deadline_ms)
+    return HttpRequest(method, account.origin + target, tuple(headers), body.encode(), deadline_ms)
 
 
 def nonce_of(q: Question) -> str:
@@ -53,6 +60,8 @@ def _request(account: Account, q: Question) -> tuple[str, str, dict[str, Any] | 
     match q.op:
         case Op.PAY if q.payment.method is Method.PAY_BY_CODE:
             return "POST", f"{base}/codepay", _codepay(account, q)
+        case Op.PAY if q.payment.method is Method.PLATE:
+            return "POST", f"{base}/jsapi", _native(account, q) | {"payer": plate.payer(account, q)}
         case Op.PAY:
             return "POST", f"{base}/native", _native(account, q)
         case Op.QUERY:
@@ -127,20 +136,20 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
         hint = "platform.maintenance" if exchange.status == 503 else "platform.degraded"
         return nothing(f"HTTP_{exchange.status}", hint, exchange)
     if why:
-        unread = nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm="signature")
+        alarm = "" if why == "probe" else "signature"  # the channel's own test of us is no cause for alarm
+        unread = nothing("RESPONSE_SIGNATURE_INVALID", "info.reply_unreadable", exchange, alarm=alarm)
         return unread.but(detail=unread.detail | {"why": why})
     reply = parsed(exchange.body) if exchange.body else {}
     if reply is None:
         return nothing("HTTP_BODY_UNREADABLE", "info.reply_unreadable", exchange)
     p = q.payment
     taken = p.undo_out or p.undone in (Undone.UNPAID, Undone.ABSENT, Undone.PAID)
-    shown = p.method is Method.PAY_BY_QR
-    code, row = verdict.of_v3(q.op, shown, taken, exchange.status, reply)
+    code, row = verdict.of_v3(q.op, p.method.shown, taken, exchange.status, reply)
     text = str(reply.get("message") or reply.get("trade_state_desc") or "")[:256]
     base = Finding(code=code, text=text, hint=row.hint, detail=redacted(reply))
     if not _of_this_order(account, q, row.proves, reply):
         return base.but(code="RESPONSE_MISMATCH", hint="info.reply_unreadable", alarm="order_number")
-    return _with_amounts(q, row.proves, base, reply)
+    return _with_amounts(account, q, row.proves, base, reply)
 
 
 def without_answer(exchange: Exchange) -> Finding:
@@ -177,14 +186,23 @@ def _of_this_order(account: Account, q: Question, proves: Proves, reply: Mapping
     return all(reply[name] == mine[name] for name in ("mchid", "sp_mchid", "sub_mchid") if name in reply and name in mine)
 
 
-def _with_amounts(q: Question, proves: Proves, base: Finding, reply: Mapping[str, Any]) -> Finding:
+def shown(account: Account, q: Question, reply: Mapping[str, Any]) -> str:
+    """The text of a QR; of a plate, what its page hands over. Empty when the reply has neither."""
+    on_plate = q.payment.method is Method.PLATE
+    found = reply.get("prepay_id" if on_plate else "code_url")
+    if not isinstance(found, str) or not found:
+        return ""
+    return plate.page(account, found[:128], q.now_ms, nonce_of(q)) if on_plate else found
+
+
+def _with_amounts(account: Account, q: Question, proves: Proves, base: Finding, reply: Mapping[str, Any]) -> Finding:
     """Amounts are read exactly; an answer about another amount proves nothing and raises an alarm."""
     match proves:
         case Proves.CAPTURED:
             return capture(q.payment, base, reply)
         case Proves.SHOWN:
-            qr = reply.get("code_url")
-            return base.but(proves=proves, qr=qr) if isinstance(qr, str) and qr else base
+            qr = shown(account, q, reply)
+            return base.but(proves=proves, qr=qr) if qr else base
         case Proves.REFUND_DONE | Proves.REFUND_REFUSED if "out_refund_no" in reply or proves is Proves.REFUND_DONE:
             amount = reply.get("amount")
             mine = q.refund is not None and reply.get("out_refund_no") == out_request_no(q.refund.id)

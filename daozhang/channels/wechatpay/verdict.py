@@ -1,7 +1,8 @@
 """What each answer of WeChat Pay *proves*: one table (codes.csv), read here. A code outside it proves nothing.
 
 Rows are keyed by operation (``v2.`` before those of the old wire). An HTTP status of 500 and above never refuses,
-whatever code comes with it; an error on a query or an undo never settles a payment.
+whatever code comes with it; an error on a query or an undo never settles a payment. Some codes mean several things, which
+only the text beside them tells apart (``CODE~part of the text``): that changes the hint and the words, never what is proven.
 """
 
 import csv
@@ -35,9 +36,22 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def look_up(op: str, code: str) -> tuple[str, Row]:
+@cache
+def _texts() -> dict[tuple[str, str], list[tuple[str, Row]]]:
+    """By operation and code: the parts of texts that say more, and their rows."""
+    found: dict[tuple[str, str], list[tuple[str, Row]]] = {}
+    for (op, code), row in _table().items():
+        name, mark, part = code.partition("~")
+        if mark:
+            found.setdefault((op, name), []).append((part, row._replace(proves=_table()[op, name].proves)))
+    return found
+
+
+def look_up(op: str, code: str, text: str = "") -> tuple[str, Row]:
     """The code and its row for the operation; the row of what nobody has seen when there is none."""
-    return code, _table().get((op, code), UNSEEN)
+    row = _table().get((op, code), UNSEEN) if "~" not in code else UNSEEN
+    said = _texts().get((op, code), []) if text else []
+    return code, next((told for part, told in said if part in text), row)
 
 
 def of_v3(op: Op, shown: bool, undone: bool, status: int, reply: Mapping[str, Any]) -> tuple[str, Row]:
@@ -45,7 +59,7 @@ def of_v3(op: Op, shown: bool, undone: bool, status: int, reply: Mapping[str, An
     name = "native" if op is Op.PAY and shown else op.value
     if status not in (200, 202, 204):
         code = _text(reply, "code")
-        found = look_up(name, code) if code else (f"HTTP_{status}", UNSEEN)
+        found = look_up(name, code, _text(reply, "message")) if code else (f"HTTP_{status}", UNSEEN)
         return found if 400 <= status < 500 else (found[0], found[1]._replace(proves=Proves.NOTHING))
     match op:
         case Op.PAY | Op.QUERY if name != "native":

@@ -6,10 +6,15 @@ from daozhang.channels.plug import BadNotify, Question
 from daozhang.channels.wechatpay import v2, v3
 from daozhang.channels.wechatpay.account import Account, WrongDoor, open_account
 from daozhang.channels.wechatpay.callback import hear, judge, thanks, unseal
+from daozhang.channels.wechatpay.certificates import ask_keys, learn_keys
+from daozhang.channels.wechatpay.file import ask_bill, fetch_bill, read_bill_reply
 from daozhang.core.evidence import Finding
 from daozhang.core.ports import Exchange, HttpRequest
 
-__all__ = ["Account", "BadNotify", "WrongDoor", "describe", "hear", "judge", "open_account", "read", "thanks", "unseal", "write"]
+__all__ = [
+    "Account", "BadNotify", "WrongDoor", "ask_bill", "ask_keys", "describe", "fetch_bill", "hear", "judge", "learn_keys",
+    "open_account", "read", "read_bill_reply", "thanks", "unseal", "write",
+]  # fmt: skip
 
 
 _WIRES: dict[str, Any] = {"v3": v3, "v2": v2}

@@ -146,11 +146,11 @@ def test_v2_needs_its_key() -> None:
 class Bench:
     """A v2 account at the real twin, without sockets."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, **more: str) -> None:
         assert WECHAT is not None
         self.twin = WECHAT.twin.make_simulated("s", SeededRand(3).bytes)
         settings, secrets = self.twin.simulated_account("s")
-        settings |= {"gateway": "http://127.0.0.1:9", "api": "v2", "sign_type": kind}
+        settings |= {"gateway": "http://127.0.0.1:9", "api": "v2", "sign_type": kind, **more}
         self.account = wire.open_account(AccountRow("a", 0, "m", "wechatpay", False, 0, settings, secrets), WECHAT.manifest)
         self.payment = replace(new_payment(), window_end_ms=START_MS + 60_000)
 
@@ -214,3 +214,41 @@ def test_a_qr_that_nobody_scanned_is_closed(bench: Bench) -> None:
 
 def test_the_public_key_is_not_needed_for_v2() -> None:
     assert account(PUBLIC_MODE, api="v2").api == "v2"
+
+
+def test_a_plate_is_paid_on_the_page_that_we_signed(bench: Bench) -> None:
+    plate = replace(bench.payment, method=Method.PLATE)
+    question = replace(ask(Op.PAY, plate), code="", payer="oPayer")
+    fields = xml.read(wire.write(bench.account, question).body)
+    assert (fields["trade_type"], fields["openid"]) == ("JSAPI", "oPayer") and "product_id" not in fields
+    request = wire.write(bench.account, question)
+    told = bench.twin.handle(Heard(request.method, request.url, request.headers, request.body, START_MS))
+    shown = wire.read(bench.account, question, Exchange(told.status, told.headers, told.body))
+    page = json.loads(shown.qr)
+    assert shown.proves is Proves.SHOWN and page["signType"] == bench.account.sign_type
+    assert page.pop("paySign") == sign.sign_v2(page, bench.account.apiv2_key, bench.account.sign_type)
+    bench.twin.scan(page["package"].removeprefix("prepay_id="), "pays", START_MS + 1_000)
+    found = bench.ask(Op.QUERY, START_MS + 2_000, payment=plate)
+    assert (found.proves, found.amount_fen) == (Proves.CAPTURED, 1250)
+    judged = wire.judge(bench.account, wire.hear("text/xml", "", bench.twin.tick(START_MS + 3_000)[0].body), plate)
+    assert judged.verified and judged.finding.proves is Proves.CAPTURED
+
+
+@pytest.mark.parametrize(("sub_appid", "named"), [("", "openid"), ("wx9", "sub_openid")])
+def test_a_service_providers_orders_go_through_and_come_back(sub_appid: str, named: str) -> None:
+    """Code, QR and plate of a sub-merchant; its notifies name it, and nobody else's are taken."""
+    bench = Bench("MD5", sub_mchid="1900000999", **({"sub_appid": sub_appid} if sub_appid else {}))
+    assert bench.ask(Op.PAY, code=bench.twin.code("pays", START_MS)["code"]).proves is Proves.CAPTURED
+    assert bench.ask(Op.QUERY).proves is Proves.CAPTURED
+    other = replace(new_payment(Method.PLATE), id="pay_01JD8000000000000000000001", window_end_ms=START_MS + 60_000)
+    question = replace(ask(Op.PAY, other), code="", payer="oPayer")
+    request = wire.write(bench.account, question)
+    assert xml.read(request.body)[named] == "oPayer"
+    told = bench.twin.handle(Heard(request.method, request.url, request.headers, request.body, START_MS))
+    page = json.loads(wire.read(bench.account, question, Exchange(told.status, told.headers, told.body)).qr)
+    assert page["appId"] == (sub_appid or bench.account.appid)
+    bench.twin.scan(page["package"].removeprefix("prepay_id="), "pays", START_MS + 1_000)
+    heard = wire.hear("text/xml", "", bench.twin.tick(START_MS + 3_000)[0].body)
+    assert wire.judge(bench.account, heard, other).finding.proves is Proves.CAPTURED
+    alone = Bench("MD5")
+    assert wire.judge(alone.account, heard, other).finding.alarm == "seller"

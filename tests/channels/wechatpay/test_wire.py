@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from daozhang.channels.keys import BadKey, signer, verifier
 from daozhang.channels.shelf import HERE
@@ -176,7 +178,7 @@ def test_a_wrong_signature_on_purpose_is_refused() -> None:
     body = json.dumps(trade()).encode()
     headers = signed(body) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/abcdef=="}
     found = wire.read(ACCOUNT, ask(Op.PAY), Exchange(200, tuple(headers.items()), body))
-    assert (found.proves, found.alarm, found.detail["why"]) == (Proves.NOTHING, "signature", "probe")
+    assert (found.proves, found.alarm, found.detail["why"]) == (Proves.NOTHING, "", "probe")
 
 
 def test_certificate_mode_and_the_overlap_while_keys_change() -> None:
@@ -421,3 +423,24 @@ def test_a_request_is_told_without_the_payers_code(number: str) -> None:
 @pytest.mark.parametrize("body", [b"hello", b"{}", b"<html></html>", b'{"a":1}', b"\xff\xfe", b"[1]", b'{"alipay_trade_pay_response":{}}'])
 def test_what_is_not_of_these_wires_is_left_to_others(body: bytes) -> None:
     assert wire.describe(body) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "who", "app"),
+    [({}, {"openid": "oPayer"}, NAMES["wx_appid"]), ({"sub_mchid": "1900000999"}, {"sp_openid": "oPayer"}, NAMES["wx_appid"]),
+     ({"sub_mchid": "1900000999", "sub_appid": "wx9"}, {"sub_openid": "oPayer"}, "wx9")],
+)  # fmt: skip
+def test_a_plates_page_is_signed_for_the_wallet(settings: dict[str, str], who: dict[str, str], app: str) -> None:
+    opened = account(**settings)
+    question = replace(ask(Op.PAY, new_payment(Method.PLATE)), code="", payer="oPayer")
+    request = wire.write(opened, question)
+    asked = json.loads(request.body)
+    assert request.url.endswith("/transactions/jsapi") and ("/partner/" in request.url) is bool(settings)
+    assert asked["payer"] == who and asked["notify_url"] and "scene_info" not in asked
+    page = json.loads(wire.read(opened, question, exchange(200, {"prepay_id": "wx2016"})).qr)
+    assert (page["appId"], page["package"], page["signType"]) == (app, "prepay_id=wx2016", "RSA")
+    text = "".join(f"{page[name]}\n" for name in ("appId", "timeStamp", "nonceStr", "package"))
+    public = serialization.load_pem_private_key(MERCHANT_KEY.encode(), None).public_key()
+    public.verify(base64.b64decode(page["paySign"]), text.encode(), padding.PKCS1v15(), hashes.SHA256())  # type: ignore[union-attr,call-arg,arg-type]
+    for reply in ({}, {"prepay_id": ""}, {"prepay_id": 1}, {"code_url": "weixin://"}):
+        assert wire.read(opened, question, exchange(200, reply)).proves is Proves.NOTHING

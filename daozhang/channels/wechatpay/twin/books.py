@@ -41,6 +41,8 @@ class Order:
     bank_type: str = "OTHERS"
     fingerprint: str = ""
     sub_mchid: str = ""
+    sub_appid: str = ""
+    payer_of: str = ""  # sub_openid: the payer is known by the sub-merchant's app
     api: str = "v3"
     signer: str = ""  # the serial (v3) or the kind of digest (v2) that the merchant's callbacks are signed with
     expires_ms: int = 0

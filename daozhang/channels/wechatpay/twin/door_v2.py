@@ -1,5 +1,6 @@
 """v2 as the channel speaks it: flat XML and a keyed digest (dossier 2.1)."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -7,6 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from daozhang.channels.twin import Heard, Said
 from daozhang.channels.wechatpay.twin.books import Order, Refund
@@ -21,6 +25,7 @@ PATHS = {
     "/pay/downloadbill": "bill", "/pay/downloadfundflow": "bill",
 }  # fmt: skip
 _XML = (("Content-Type", "text/xml; charset=utf-8"),)
+_V2_REFUNDS = {"ABNORMAL": "CHANGE", "CLOSED": "REFUNDCLOSE"}
 _WHOLE = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
@@ -105,8 +110,7 @@ class DoorV2:
     def _said(self, told: Mapping[str, str], call: Call, spoil: str = "") -> Said:
         fields = {"return_code": "SUCCESS", "return_msg": "OK", "appid": self._appid, "mch_id": self._mchid,
                   "nonce_str": self._rand(16).hex(), **told}  # fmt: skip
-        if sub := call.query.get("sub_mch_id", ""):
-            fields["sub_mch_id"] = sub
+        fields |= {name: call.query[name] for name in ("sub_mch_id", "sub_appid") if call.query.get(name)}
         if spoil != "unsigned":
             wrong = spoil in ("forged", "signtest")
             fields["sign"] = digest(fields, "somebody else's" if wrong else self._key, call.signer)
@@ -121,7 +125,7 @@ class DoorV2:
         if word not in ("SUCCESS", "REFUND"):
             return told
         told |= {
-            "openid": order.openid, "is_subscribe": "N", "trade_type": order.trade_type, "bank_type": order.bank_type,
+            "sub_openid" if order.payer_of else "openid": order.openid, "is_subscribe": "N", "trade_type": order.trade_type, "bank_type": order.bank_type,
             "fee_type": "CNY", "total_fee": str(order.amount_fen), "cash_fee": str(order.amount_fen - order.coupon_fen),
             "transaction_id": order.transaction_id, "time_end": f"{beijing(order.paid_ms):%Y%m%d%H%M%S}",
         }  # fmt: skip
@@ -132,7 +136,8 @@ class DoorV2:
     def callback(self, order: Order, spoil: str) -> bytes:
         """A notify of a paid QR, signed with the kind of digest that its order was asked with."""
         fields = {"return_code": "SUCCESS", "appid": self._appid, "mch_id": self._mchid, "result_code": "SUCCESS",
-                  "nonce_str": self._rand(16).hex(), **self.transaction(order, state=False)}  # fmt: skip
+                  "nonce_str": self._rand(16).hex(), "sub_mch_id": order.sub_mchid, "sub_appid": order.sub_appid,
+                  **self.transaction(order, state=False)}  # fmt: skip
         if order.signer == "HMAC-SHA256":
             fields["sign_type"] = order.signer
         if spoil == "notify_wrong_amount":
@@ -145,6 +150,33 @@ class DoorV2:
         fields["sign"] = digest(fields, "somebody else's" if wrong else self._key, order.signer or "MD5")
         return _written(fields)
 
+    def refund_callback(self, order: Order, refund: Refund, spoil: str) -> bytes:
+        """A notify of a refund: what it says is sealed with a key made from the merchant's, and nothing is signed."""
+        told = {
+            "transaction_id": order.transaction_id, "out_trade_no": order.out_trade_no, "refund_id": refund.refund_id,
+            "out_refund_no": refund.out_refund_no, "total_fee": str(order.amount_fen),
+            "refund_fee": "1" if spoil == "notify_wrong_amount" else str(refund.amount_fen),
+            "settlement_refund_fee": str(refund.amount_fen), "refund_status": _V2_REFUNDS.get(refund.status, refund.status),
+            "success_time": f"{beijing(refund.done_ms):%Y-%m-%d %H:%M:%S}" if refund.done_ms else "",
+            "refund_recv_accout": "支付用户零钱", "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS", "refund_request_source": "API",
+        }  # fmt: skip
+        key = "0" * 32 if spoil in ("notify_forged", "notify_signtest") else self._key
+        fields = {"return_code": "SUCCESS", "appid": self._appid, "mch_id": self._mchid, "sub_mch_id": order.sub_mchid,
+                  "nonce_str": self._rand(16).hex(), "req_info": _shut(_inner(told), key)}  # fmt: skip
+        return _written(fields)
+
+
+def _inner(told: Mapping[str, str]) -> bytes:
+    return b"<root>" + _written(told).removeprefix(b"<xml>").removesuffix(b"</xml>") + b"</root>"
+
+
+def _shut(plain: bytes, key: str) -> str:
+    """AES-256-ECB with the small hexadecimal MD5 of the key, as this old wire wants it."""
+    padder = PKCS7(128).padder()
+    secret = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest().encode()
+    shutter = Cipher(algorithms.AES(secret), modes.ECB()).encryptor()
+    return base64.b64encode(shutter.update(padder.update(plain) + padder.finalize()) + shutter.finalize()).decode()
+
 
 def _refunds(order: Order, refund: Refund, call: Call) -> dict[str, str]:
     """One refund by its own number, or all of an order's, numbered from 0."""
@@ -154,12 +186,13 @@ def _refunds(order: Order, refund: Refund, call: Call) -> dict[str, str]:
     for at, one in enumerate(wanted):
         told |= {f"out_refund_no_{at}": one.out_refund_no, f"refund_id_{at}": one.refund_id,
                  f"refund_fee_{at}": str(one.amount_fen), f"refund_channel_{at}": "ORIGINAL",
-                 f"refund_status_{at}": {"ABNORMAL": "CHANGE", "CLOSED": "REFUNDCLOSE"}.get(one.status, one.status)}  # fmt: skip
+                 f"refund_status_{at}": _V2_REFUNDS.get(one.status, one.status)}  # fmt: skip
     return told
 
 
 def _args(op: str, fields: Mapping[str, str], kind: str) -> dict[str, Any]:
     named = {name: fields[name] for name in ("out_trade_no", "transaction_id", "out_refund_no") if fields.get(name)}
+    named |= {"sub_mchid": fields.get("sub_mch_id", ""), "sub_appid": fields.get("sub_appid", "")}
     if op == "refund":
         return named | {"refund_fen": _whole(fields.get("refund_fee")), "total_fen": _whole(fields.get("total_fee")),
                         "notify_url": fields.get("notify_url", "")}  # fmt: skip
@@ -168,7 +201,8 @@ def _args(op: str, fields: Mapping[str, str], kind: str) -> dict[str, Any]:
     return named | {
         "amount_fen": _whole(fields.get("total_fee")), "description": fields.get("body"), "attach": fields.get("attach", ""),
         "auth_code": fields.get("auth_code", ""), "notify_url": fields.get("notify_url", ""),
-        "sub_mchid": fields.get("sub_mch_id", ""), "openid": fields.get("openid", ""), "expires_ms": _moment(fields.get("time_expire")),
+        "openid": fields.get("openid") or fields.get("sub_openid", ""),
+        "payer_of": "sub_openid" if fields.get("sub_openid") and not fields.get("openid") else "", "expires_ms": _moment(fields.get("time_expire")),
         "api": "v2", "signer": kind,
     }  # fmt: skip
 

@@ -83,15 +83,18 @@ class DoorV3:
         amount = fields.get("amount")
         amount = amount if isinstance(amount, dict) else {}
         if op == "refund":
-            return {name: fields.get(name, "") for name in (*_ASKED_BY_NAME, "notify_url")} | {
+            return {name: fields.get(name, "") for name in (*_ASKED_BY_NAME, "notify_url", "sub_mchid")} | {
                 "refund_fen": amount.get("refund"), "total_fen": amount.get("total")}  # fmt: skip
         if op not in ("pay", "native", "jsapi"):
-            return {}
+            return {"sub_mchid": fields.get("sub_mchid", ""), "sub_appid": fields.get("sub_appid", "")}
         payer, scene = fields.get("payer"), fields.get("scene_info")
         payer = payer if isinstance(payer, dict) else None
         if op == "pay" and not (payer and isinstance(scene, dict)):
             raise Failed("param", "参数错误: payer, scene_info")
-        openid = next((payer[name] for name in ("openid", "sp_openid", "sub_openid") if name in payer), "") if payer else ""
+        known_by = [name for name in (("sp_openid", "sub_openid") if partner else ("openid",)) if payer and payer.get(name)]
+        openid = str(payer[known_by[0]]) if payer and known_by else ""
+        if "sub_openid" in known_by[:1] and not fields.get("sub_appid"):
+            raise Failed("param", "参数错误: sub_openid需要sub_appid")
         if op == "jsapi" and not openid:
             raise Failed("param", "参数错误: payer")
         if op != "pay" and not str(fields.get("notify_url", "")).startswith("http"):
@@ -102,6 +105,7 @@ class DoorV3:
             "out_trade_no": fields.get("out_trade_no"), "amount_fen": amount.get("total"),
             "description": fields.get("description"), "attach": fields.get("attach", ""),
             "notify_url": fields.get("notify_url", ""), "sub_mchid": fields.get("sub_mchid", ""),
+            "sub_appid": fields.get("sub_appid", ""), "payer_of": "sub_openid" if "sub_openid" in known_by[:1] else "",
             "auth_code": payer.get("auth_code", "") if payer else "",
             "expires_ms": _expiry(fields.get("time_expire")), "api": "v3", "signer": signer, "openid": openid,
         }  # fmt: skip
@@ -143,11 +147,11 @@ class DoorV3:
 
     def again(self, call: Call, order: str, spoil: str = "") -> Said:
         """The undo is not finished: asks to be repeated."""
-        body = {"appid": self._appid, "mchid": self._mchid, "out_trade_no": order, "recall": "Y"}
+        body = {**self._names(str(call.args.get("sub_mchid") or ""), ""), "out_trade_no": order, "recall": "Y"}
         return self._said(200, body, call.signer, call.clock_ms, spoil)
 
-    def plain(self, body: Mapping[str, Any], call: Call) -> Said:
-        return self._said(200, body, call.signer, call.clock_ms)
+    def plain(self, body: Mapping[str, Any], call: Call, spoil: str = "") -> Said:
+        return self._said(200, body, call.signer, call.clock_ms, spoil)
 
     def _said(self, status: int, body: Mapping[str, Any] | None, signer: str, now: int, spoil: str = "") -> Said:
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -158,9 +162,14 @@ class DoorV3:
     # -- the objects ---------------------------------------------------------------------------------------------------------
 
     def _who(self, order: Order) -> dict[str, Any]:
-        if order.sub_mchid:
-            return {"sp_appid": self._appid, "sp_mchid": self._mchid, "sub_mchid": order.sub_mchid}
-        return {"appid": self._appid, "mchid": self._mchid}
+        return self._names(order.sub_mchid, order.sub_appid)
+
+    def _names(self, sub_mchid: str, sub_appid: str) -> dict[str, Any]:
+        """The merchant's own, or the service provider's and its sub-merchant's."""
+        if not sub_mchid:
+            return {"appid": self._appid, "mchid": self._mchid}
+        names = {"sp_appid": self._appid, "sp_mchid": self._mchid, "sub_mchid": sub_mchid}
+        return names | ({"sub_appid": sub_appid} if sub_appid else {})
 
     def transaction(self, order: Order) -> dict[str, Any]:
         """Only a paid order names amounts and payer."""
@@ -169,7 +178,7 @@ class DoorV3:
                 "trade_state": state, "trade_state_desc": STATES[state], "attach": order.attach}  # fmt: skip
         if state not in ("SUCCESS", "REFUND"):
             return told
-        name = "sp_openid" if order.sub_mchid else "openid"
+        name = (order.payer_of or "sp_openid") if order.sub_mchid else "openid"
         told |= {
             "transaction_id": order.transaction_id, "bank_type": order.bank_type,
             "success_time": rfc3339(order.paid_ms), "payer": {name: order.openid},
@@ -199,7 +208,7 @@ class DoorV3:
             told = self.transaction(order)
         else:
             told = {**self._who(order), **self.refund(order, refund), "refund_status": refund.status}
-            for name in ("appid", "sp_appid", "status", "channel", "create_time"):
+            for name in ("appid", "sp_appid", "sub_appid", "status", "channel", "create_time"):
                 told.pop(name, None)
         if spoil == "notify_wrong_amount":
             told = told | {"amount": told["amount"] | {"total": 1, "payer_total": 1}}

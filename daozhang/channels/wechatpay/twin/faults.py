@@ -57,6 +57,7 @@ MODES: dict[str, Mode] = {
     "notify_wrong_app": Mode("回调AppID不对", "the callback names another app", "notify"),
     "notify_forged": Mode("回调签名是伪造的", "the callback is signed by somebody else", "notify"),
     "notify_signtest": Mode("回调故意带错签名(探测验签)", "a callback with a wrong signature on purpose", "notify"),
+    "rotating": Mode("平台证书轮换中:新旧证书轮流签名", "platform certificates are being changed: old and new sign by turns"),
     "clock_skew": Mode("渠道时钟快1小时,拒绝我们的时间戳", "the channel refuses our timestamps"),
     "bill_missing": Mode("对账单少一行", "the bill lacks a line", "bill"),
     "bill_extra": Mode("对账单多一行", "the bill has a line too many", "bill"),
@@ -80,7 +81,7 @@ class Chaos:
         ops = [_ALIKE.get(word, word) for word in (self.op or MODES[self.mode].ops).split()]
         return (
             now_ms < self.until_ms
-            and (not ops or op in ops or ("pay" in ops and op == "native"))
+            and (not ops or op in ops or ("pay" in ops and op in ("native", "jsapi")))
             and self.order in ("", order)
             and draw < self.share
         )

@@ -102,8 +102,8 @@ class Trades:
         return Order(
             number, amount, "NOTPAY", now, str(args.get("description", ""))[:127], str(args.get("attach", ""))[:128],
             trade_type, "", "", str(args.get("notify_url", "")), self._payer(), payer.bank, "",
-            str(args.get("sub_mchid", "")), str(args.get("api", "v3")), str(args.get("signer", "")),
-            int(args.get("expires_ms") or now + LIVES_MS), coupon_fen=coupon,
+            str(args.get("sub_mchid", "")), str(args.get("sub_appid", "")), str(args.get("payer_of", "")),
+            str(args.get("api", "v3")), str(args.get("signer", "")), int(args.get("expires_ms") or now + LIVES_MS), coupon_fen=coupon,
         )  # fmt: skip
 
     def scan(self, qr: str, behaviour: str, now: int) -> Order:
@@ -168,7 +168,7 @@ class Trades:
 
     def _block(self, args: Mapping[str, Any], now: int) -> Order:
         """Undone before it came: the number is taken from now on."""
-        order = Order(self._text_number(args), 0, "BLOCKED", now, closed_ms=now)
+        order = Order(self._text_number(args), 0, "BLOCKED", now, closed_ms=now, sub_mchid=str(args.get("sub_mchid") or ""))
         self._books.put("order", order)
         return order
 
@@ -213,7 +213,7 @@ class Trades:
     def refund_query(self, args: Mapping[str, Any], now: int) -> tuple[Order, Refund]:
         number = str(args.get("out_refund_no") or "")
         order = self._books.orders.get(self._books.refunds.get(number, "")) if number else self._found(args)
-        if order is None or not order.refunds:
+        if order is None or not order.refunds or order.sub_mchid != str(args.get("sub_mchid") or ""):
             raise Failed("refund_missing")
         number = number or next(iter(order.refunds))
         return order, order.refunds[number]
@@ -294,8 +294,12 @@ class Trades:
         return amount
 
     def _found(self, args: Mapping[str, Any]) -> Order | None:
+        """Another merchant's order is like none. Raises Failed."""
         number = self._books.by_transaction.get(str(args.get("transaction_id") or ""), "")
-        return self._books.orders.get(number or str(args.get("out_trade_no") or ""))
+        found = self._books.orders.get(number or str(args.get("out_trade_no") or ""))
+        if found is not None and found.sub_mchid != str(args.get("sub_mchid") or ""):
+            raise Failed("not_exist")
+        return found
 
     def _payer(self) -> str:
         return f"o{self._rand(14).hex()[:27]}"

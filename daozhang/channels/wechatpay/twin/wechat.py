@@ -22,6 +22,7 @@ _FOREVER_MS = 1 << 52
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BILL_LIVES_MS = 300_000
 _READY_HOUR = 10  # the next day, Beijing
+_SPOILT = ("forged", "unsigned", "signtest")
 Outcome = tuple[Order, Refund | None]
 
 
@@ -70,6 +71,8 @@ class WechatTwin:
             call.args["expires_ms"] += shift  # said by a client that lives in the time outside
         mode = self._mode(call.op, call.order, now)
         self._log(old, call, now, mode)
+        if mode == "rotating" and call.signer in self._keys.platform_serials:
+            call = replace(call, signer=self._keys.platform_serials[self._rand(1)[0] % len(self._keys.platform_serials)])
         said = self._answer(old, call, heard, mode)
         if call.op == "refund" and self._mode("notify", call.order, now) == "notify_early":
             said = self._early(call.order, said, now)
@@ -103,7 +106,7 @@ class WechatTwin:
                 return self._on_its_way(self._bill(old, call, heard, mode), mode)
             return self._on_its_way(self._carry_out(old, call, now, mode), mode)
         except Failed as failed:
-            spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
+            spoil = mode if mode in _SPOILT else ""
             said = self._v2.failed(call, failed, spoil) if old else self._v3.failed(call, failed, now, "", spoil)
             return self._on_its_way(said, mode)
 
@@ -123,7 +126,7 @@ class WechatTwin:
         told = door_v3.spoilt(order, mode)
         if refund is not None and mode == "wrong_amount_reply":
             refund = replace(refund, amount_fen=refund.amount_fen + 1)
-        spoil = mode if mode in ("forged", "unsigned", "signtest") else ""
+        spoil = mode if mode in _SPOILT else ""
         return self._v2.done(call, told, refund, spoil) if old else self._v3.done(call, told, refund, spoil)
 
     def _business(self, op: str, args: Mapping[str, Any], now: int, mode: str = "") -> Outcome:
@@ -192,7 +195,9 @@ class WechatTwin:
         now, date = heard.at_ms, str(call.query.get("bill_date", ""))
         if old and len(date) == 8:
             date = f"{date[:4]}-{date[4:6]}-{date[6:]}"
-        content = self._content("flow" in call.path, date, str(call.query.get("bill_type") or "ALL"), now, mode)
+        flow, sub = "flow" in call.path, call.query.get("sub_mch_id" if old else "sub_mchid", "")
+        kind = str(call.query.get("account_type") or "BASIC").upper() if flow else str(call.query.get("bill_type") or "ALL")
+        content = self._content(flow, date, kind, sub, now, mode)
         digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         packed = gzip.compress(content, mtime=0) if call.query.get("tar_type") == "GZIP" else content
         if old:
@@ -202,9 +207,11 @@ class WechatTwin:
         self._files[token] = packed, now + _BILL_LIVES_MS
         host = next((value for name, value in heard.headers if name.lower() == "host"), "127.0.0.1")
         url = f"http://{host}/v3/billdownload/file?token={token}"
-        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call)
+        spoil = mode if mode in _SPOILT else ""
+        return self._v3.plain({"hash_type": "SHA1", "hash_value": digest, "download_url": url}, call, spoil)
 
-    def _content(self, flow: bool, date: str, kind: str, now: int, mode: str) -> bytes:
+    def _content(self, flow: bool, date: str, kind: str, sub: str, now: int, mode: str) -> bytes:
+        """``sub``: only what one sub-merchant took."""
         try:
             day = datetime.strptime(date, "%Y-%m-%d")
         except ValueError:
@@ -212,11 +219,12 @@ class WechatTwin:
         ready = day + timedelta(days=1, hours=_READY_HOUR)
         if beijing(now).replace(tzinfo=None) < ready or mode == "bill_not_ready":
             raise Failed("no_bill")
+        if kind not in (("BASIC", "OPERATION", "FEES") if flow else ("ALL", "SUCCESS", "REFUND")):
+            raise Failed("param", "参数错误: account_type" if flow else "参数错误: bill_type")
         found = bills.spoilt(bills.lines(self._journal, date), mode)
-        if flow:
-            return bills.fund_flow(found, self._mchid)
-        if kind not in ("ALL", "SUCCESS", "REFUND"):
-            raise Failed("param", "参数错误: bill_type")
+        if flow:  # this sandbox keeps one account; nothing happens in the two others
+            return bills.fund_flow(found if kind == "BASIC" else [], self._mchid)
+        found = [line for line in found if not sub or line.order.sub_mchid == sub]
         return bills.trade_bill(found, kind, self._appid, self._mchid)
 
     # -- time ------------------------------------------------------------------------------------------------------------------
@@ -262,9 +270,10 @@ class WechatTwin:
         """Sealed and signed anew for each send; the id stays."""
         order = self._journal.orders[notify.order]
         refund = order.refunds.get(notify.refund)
-        if order.api == "v2" and refund is None:
+        if order.api == "v2":
             headers: tuple[tuple[str, str], ...] = (("Content-Type", "text/xml; charset=utf-8"),)
-            return Push(notify.push_id, notify.url, headers, self._v2.callback(order, mode))
+            body = self._v2.callback(order, mode) if refund is None else self._v2.refund_callback(order, refund, mode)
+            return Push(notify.push_id, notify.url, headers, body)
         kind, plain = self._v3.callback(order, refund, mode)
         told = {
             "id": notify.push_id, "create_time": door_v3.rfc3339(notify.created_ms), "resource_type": "encrypt-resource",
@@ -273,8 +282,8 @@ class WechatTwin:
         }  # fmt: skip
         body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
         spoil = {"notify_forged": "forged", "notify_signtest": "signtest"}.get(mode, "")
-        known = order.signer == self._keys.public_key_id or order.signer in self._keys.platform_serials
-        signer = order.signer if known else self._keys.platform_serials[0]
+        # A certificate may have been changed since the order was made: the newest one signs.
+        signer = order.signer if order.signer == self._keys.public_key_id else self._keys.platform_serials[0]
         headers = (("Content-Type", "application/json"), *self.gate.seal(signer, body, now, self._rand(16).hex(), spoil))
         return Push(notify.push_id, notify.url, headers, body)
 
@@ -284,8 +293,7 @@ class WechatTwin:
         if notify is None:
             return
         order = self._journal.orders[notify.order]
-        old = order.api == "v2" and not notify.refund
-        taken = status == 200 and b"SUCCESS" in body if old else status in (200, 204)
+        taken = status == 200 and b"SUCCESS" in body if order.api == "v2" else status in (200, 204)
         if taken or notify.tries > len(NOTIFY_GAPS_MS):
             self._journal.drop("notify", push_id)
 
