@@ -21,6 +21,7 @@ from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailabl
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
 from daozhang.core.request_log import Line, path_kept
+from daozhang.core.scanned import Mistake
 from daozhang.flow.code_watch import TooManyWrongCodes
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
@@ -233,9 +234,10 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
         case SaleTaken():
             return Problem("sale_taken", payment=fault.payment)
         case WrongCode():
-            return Problem(
-                "wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code
-            )
+            says = fault.words
+            cause = "payer.code_expired" if fault.mistake is Mistake.OLD_CODE else "operator.wrong_code_type"
+            return Problem("wrong_code", f"{says.zh} / {says.en}", cause=cause, scanned=fault.mistake.value,
+                           next_step={"zh": says.step_zh, "en": says.step_en})  # fmt: skip
         case TooManyWrongCodes():
             return Problem("too_many_codes", headers={"Retry-After": str(fault.wait_s)})
         case Gone():

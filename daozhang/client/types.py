@@ -421,6 +421,7 @@ class Code(Struct):
     hint: str
     zh: str
     en: str
+    outcome: dict[str, str]
 
 
 class PaymentPage(Struct):

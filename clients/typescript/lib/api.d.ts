@@ -114,6 +114,7 @@ export interface Code {
     hint: string;
     zh: string;
     en: string;
+    outcome: Record<string, string>;
 }
 export interface CodePage {
     data: Array<Code>;
@@ -903,6 +904,8 @@ export declare const doors: (send: Send) => {
     /** 渠道结果码及其结论 / channel codes and what they prove */
     getCodes: (query?: {
         "channel"?: string | number;
+        "operation"?: string | number;
+        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<CodePage>;
     /** 沙箱:付款码 / sandbox: a payment code */

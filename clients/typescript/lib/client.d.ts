@@ -175,6 +175,8 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").AlarmPage>;
     getCodes: (query?: {
         "channel"?: string | number;
+        "operation"?: string | number;
+        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<import("./api.ts").CodePage>;
     postSandboxCode: (body: import("./api.ts").SandboxWish) => Promise<Record<string, unknown>>;

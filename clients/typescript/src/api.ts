@@ -129,6 +129,7 @@ export interface Code {
   hint: string;
   zh: string;
   en: string;
+  outcome: Record<string, string>;
 }
 
 export interface CodePage {
@@ -1007,7 +1008,7 @@ export const doors = (send: Send) => ({
     getAlarms: (query: { "cursor"?: string | number; "limit"?: string | number } = {}): Promise<AlarmPage> =>
       send("GET", `/v1/alarms`, { query }) as Promise<AlarmPage>,
     /** 渠道结果码及其结论 / channel codes and what they prove */
-    getCodes: (query: { "channel"?: string | number; "q"?: string | number } = {}): Promise<CodePage> =>
+    getCodes: (query: { "channel"?: string | number; "operation"?: string | number; "outcome"?: string | number; "q"?: string | number } = {}): Promise<CodePage> =>
       send("GET", `/v1/codes`, { query }) as Promise<CodePage>,
     /** 沙箱:付款码 / sandbox: a payment code */
     postSandboxCode: (body: SandboxWish): Promise<Record<string, unknown>> =>
