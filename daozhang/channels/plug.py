@@ -51,6 +51,36 @@ class BadNotify(Fault):
     """A notify that cannot even be read: ``why`` is safe to log."""
 
 
+@dataclass(frozen=True, slots=True)
+class BillLink:
+    """Where a day's bill lies. ``sha1``: of the unpacked file, where the channel tells it; ``content``: the file itself."""
+
+    url: str
+    sha1: str = ""
+    content: bytes = field(default=b"", repr=False)
+
+
+class NoBill(Fault):
+    """The channel gives no bill: ``code`` is its own (or a transport code), ``text`` says why."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}" if text else code)
+        self.code, self.text = code, text
+
+
+class BillWire(Protocol):
+    """What ``wire.py`` offers of channels whose bills can be asked for; ``bill.py`` reads what came."""
+
+    def ask_bill(self, account: Any, day: str, kind: str, now_ms: int) -> HttpRequest:
+        """Ask for the bill of a day of China (``yyyy-MM-dd``); ``kind`` in the channel's own word, empty: the trades."""
+
+    def read_bill_reply(self, account: Any, exchange: Exchange) -> BillLink:
+        """Raises NoBill, also for everything that cannot be believed."""
+
+    def fetch_bill(self, account: Any, link: BillLink, now_ms: int) -> HttpRequest | None:
+        """Fetch what the link leads to; None when its content is in the link already."""
+
+
 class Wire(Protocol):
     """The module ``wire.py`` of a channel folder."""
 
