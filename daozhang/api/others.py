@@ -60,7 +60,7 @@ class Others:
         operation, outcome = asked.query("operation"), asked.query("outcome")
         for name, given, may in (("operation", operation, codes.operations(self._house.shelf)), ("outcome", outcome, list(Proves))):
             if given and given not in may:
-                raise Problem("bad_field", f"{name} is one of: {', '.join(may)}", errors=[{"pointer": f"/{name}", "detail": "unknown"}])
+                raise Problem("bad_query", f"{name} is one of: {', '.join(may)}")
         rows = codes.browse(self._house.shelf, channel=asked.query("channel"), operation=operation, outcome=outcome, like=asked.query("q"))
         return answer({"data": rows, "has_more": False, "next_cursor": None})
 

@@ -16,12 +16,15 @@ from daozhang.api.limits import Gate, Limits
 from daozhang.api.problem import Problem, respond
 from daozhang.api.shapes import no_twice
 from daozhang.channels.keys import BadKey
+from daozhang.channels.plug import NoBill
+from daozhang.core.bill import BadBill
 from daozhang.core.directory import VERSIONS
 from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailable
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
 from daozhang.core.request_log import Line, path_kept
 from daozhang.core.scanned import Mistake
+from daozhang.flow.bills import BadDay
 from daozhang.flow.code_watch import TooManyWrongCodes
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
@@ -242,6 +245,12 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
             return Problem("too_many_codes", headers={"Retry-After": str(fault.wait_s)})
         case Gone():
             return Problem("not_found")
+        case NoBill():
+            return Problem("no_bill", str(fault), channel_code=fault.code)
+        case BadBill():
+            return Problem("bad_bill", str(fault))
+        case BadDay():
+            return Problem("bad_query", str(fault))
         case NoAccount():
             return Problem("no_account", fault.channel)
         case BadKey():

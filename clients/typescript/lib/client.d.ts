@@ -168,6 +168,12 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
         "party"?: string | number;
     }) => Promise<import("./api.ts").CausePage>;
     getCausesId: (id: string) => Promise<import("./api.ts").CauseCard>;
+    getBills: (query?: {
+        "channel"?: string | number;
+        "date"?: string | number;
+        "kind"?: string | number;
+        "file"?: string | number;
+    }) => Promise<import("./api.ts").Bill>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;
