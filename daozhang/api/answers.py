@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daozhang.client import bills
 from daozhang.client import causes as why
 from daozhang.client import types as say
 
@@ -27,7 +28,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/webhook_endpoints/{id}/attempts": say.AttemptPage, "POST /v1/webhook_endpoints/{id}/replay": say.Queued,
     "POST /v1/webhook_endpoints/{id}/test": say.Pinged,
     "GET /v1/request_log": say.RequestPage, "GET /v1/balances": say.Balances, "GET /v1/alarms": say.AlarmPage,
-    "GET /v1/codes": say.CodePage, "GET /v1/version": say.Version, "GET /v1/status": say.Status,
+    "GET /v1/bills": bills.Bill, "GET /v1/codes": say.CodePage, "GET /v1/version": say.Version, "GET /v1/status": say.Status,
     "POST /v1/sandbox/clock/advance": say.Moved,
     "POST /v1/devices": say.Device, "GET /v1/devices": say.DevicePage, "POST /v1/devices/enroll": say.DeviceCredentials,
     "GET /v1/devices/{id}": say.Device, "PATCH /v1/devices/{id}": say.Device, "DELETE /v1/devices/{id}": say.Revoked,

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 import daozhang
 from daozhang.api import docs
 from daozhang.api.auth import Guard
+from daozhang.api.bills import Bills
 from daozhang.api.causes import CauseDoors
 from daozhang.api.devices import DeviceDoors
 from daozhang.api.directory import DirectoryDoors
@@ -42,7 +43,7 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
-        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), others,
+        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 

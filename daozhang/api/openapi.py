@@ -130,7 +130,7 @@ _HEADERS: dict[str, Any] = {
 }  # fmt: skip
 _ALWAYS = ("Request-Id", "RateLimit", "RateLimit-Policy", "Daozhang-Version")
 _QUERY: dict[str, dict[str, Any]] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100}, "since": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"}, "file": {"type": "boolean"}, "limit": {"type": "integer", "minimum": 1, "maximum": 100}, "since": {"type": "string", "format": "date-time"},
     "created[gte]": {"type": "string", "format": "date-time"}, "created[lt]": {"type": "string", "format": "date-time"},
 }  # fmt: skip
 
@@ -150,6 +150,8 @@ def _refusals(door: Door) -> list[int]:
         found |= {403, 415, 422}
     if door.method != "GET":
         found |= {409, 422}
+    if door.path == "/v1/bills":
+        found |= {409}  # the channel, or the account, does not give it
     if door.path.startswith("/v1/sandbox/"):
         found |= {409, 422}
     return sorted(found)

@@ -12,9 +12,10 @@ import daozhang
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, answer, read_body
 from daozhang.api.shapes import Advance, SandboxWish
+from daozhang.core.evidence import Proves
 from daozhang.core.faults import Conflict, Unavailable
 from daozhang.core.texts import rfc3339
-from daozhang.flow import heard
+from daozhang.flow import codes, heard
 from daozhang.flow.house import House
 
 _NOTIFY_MOST = 64 * 1024
@@ -31,7 +32,7 @@ class Others:
         return [
             Door("GET", "/v1/balances", self.balances, "账户余额(含挂账)", "balances, doubt included", "payments:read"),
             Door("GET", "/v1/alarms", self.alarms, "告警", "alarms", "operations", query=("cursor", "limit")),
-            Door("GET", "/v1/codes", self.codes, "渠道结果码及其结论", "channel codes and what they prove", None, query=("channel", "q")),
+            Door("GET", "/v1/codes", self.codes, "渠道结果码及其结论", "channel codes and what they prove", None, query=("channel", "operation", "outcome", "q")),
             Door("POST", "/v1/sandbox/code", self.code, "沙箱:付款码", "sandbox: a payment code", "sandbox", SandboxWish),
             Door("POST", "/v1/sandbox/scan", self.scan, "沙箱:付款人扫码", "sandbox: a payer scans", "sandbox", SandboxWish),
             Door("POST", "/v1/sandbox/faults", self.faults, "沙箱:故障", "sandbox: a fault", "sandbox", SandboxWish),
@@ -55,15 +56,13 @@ class Others:
         return answer({"data": rows, "has_more": page.has_more, "next_cursor": page.next_cursor or None})
 
     async def codes(self, asked: Asked) -> Response:
-        found = []
-        wanted, like = asked.query("channel"), asked.query("q").lower()
-        known = self._house.shelf.get(wanted)
-        wanted = known.name if known is not None else wanted
-        for channel in self._house.shelf:
-            if wanted in ("", channel.name):
-                rows = [{"channel": channel.name, **row} for row in channel.codes()]
-                found += [row for row in rows if like in row["code"].lower() or like in row["zh"]]
-        return answer({"data": found, "has_more": False, "next_cursor": None})
+        """A code that is not in here proves nothing, by construction."""
+        operation, outcome = asked.query("operation"), asked.query("outcome")
+        for name, given, may in (("operation", operation, codes.operations(self._house.shelf)), ("outcome", outcome, list(Proves))):
+            if given and given not in may:
+                raise Problem("bad_query", f"{name} is one of: {', '.join(may)}")
+        rows = codes.browse(self._house.shelf, channel=asked.query("channel"), operation=operation, outcome=outcome, like=asked.query("q"))
+        return answer({"data": rows, "has_more": False, "next_cursor": None})
 
     # -- channels call us --------------------------------------------------------------------------------------------------
 

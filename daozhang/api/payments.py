@@ -17,12 +17,13 @@ from daozhang.core.ids import ULID_LENGTH
 from daozhang.core.payment import OPEN, Method, Payment, State
 from daozhang.core.ports import Key
 from daozhang.core.refund import RefundKind
+from daozhang.core.scanned import Mistake
 from daozhang.core.texts import ms_of_rfc3339
 from daozhang.flow import find_out, late, tell
 from daozhang.flow import refund as refunds
 from daozhang.flow.code_watch import CodeWatch
 from daozhang.flow.house import House
-from daozhang.flow.take import Order, take
+from daozhang.flow.take import Order, WrongCode, take
 
 _LINE_EVERY_MS = 4_000  # the till is never silent for longer than five seconds (P5)
 _TILL_LIVES_MS = 5_000
@@ -109,11 +110,13 @@ class Payments:
                 return Method.PAY_BY_QR, None, shown.channel
 
     async def _watch_code(self, order: Order) -> None:
-        """Codes that are tried out are noticed and slowed down (A21). Raises TooManyWrongCodes."""
+        """Codes that are tried out are noticed and slowed down (A21), screenshots named. Raises TooManyWrongCodes, WrongCode."""
         if order.code is None or order.method is not Method.PAY_BY_CODE:
             return
         now = self._house.clock.now_ms()
         self._codes.may_try(order.till, now)
+        if self._house.shelf.for_code(order.code) and self._codes.is_old(order.code, f"{order.merchant.id} {order.merchant_order_no}", now):
+            raise WrongCode(Mistake.OLD_CODE)
         other = self._codes.elsewhere(order.code, order.merchant.id, now)
         if other:
             detail = {"merchants": [other, order.merchant.id], "order": order.merchant_order_no}

@@ -16,11 +16,15 @@ from daozhang.api.limits import Gate, Limits
 from daozhang.api.problem import Problem, respond
 from daozhang.api.shapes import no_twice
 from daozhang.channels.keys import BadKey
+from daozhang.channels.plug import NoBill
+from daozhang.core.bill import BadBill
 from daozhang.core.directory import VERSIONS
 from daozhang.core.faults import Conflict, Fault, KeyUsed, SaleTaken, Unavailable
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.must import Broken
 from daozhang.core.request_log import Line, path_kept
+from daozhang.core.scanned import Mistake
+from daozhang.flow.bills import BadDay
 from daozhang.flow.code_watch import TooManyWrongCodes
 from daozhang.flow.find_out import Gone
 from daozhang.flow.house import House, NoAccount
@@ -233,13 +237,20 @@ def as_problem(fault: Exception, request_id: str) -> Problem:
         case SaleTaken():
             return Problem("sale_taken", payment=fault.payment)
         case WrongCode():
-            return Problem(
-                "wrong_code", f"{fault.zh} / {fault.en}", cause="operator.wrong_code_type", scanned=fault.code
-            )
+            says = fault.words
+            cause = "payer.code_expired" if fault.mistake is Mistake.OLD_CODE else "operator.wrong_code_type"
+            return Problem("wrong_code", f"{says.zh} / {says.en}", cause=cause, scanned=fault.mistake.value,
+                           next_step={"zh": says.step_zh, "en": says.step_en})  # fmt: skip
         case TooManyWrongCodes():
             return Problem("too_many_codes", headers={"Retry-After": str(fault.wait_s)})
         case Gone():
             return Problem("not_found")
+        case NoBill():
+            return Problem("no_bill", str(fault), channel_code=fault.code)
+        case BadBill():
+            return Problem("bad_bill", str(fault))
+        case BadDay():
+            return Problem("bad_query", str(fault))
         case NoAccount():
             return Problem("no_account", fault.channel)
         case BadKey():

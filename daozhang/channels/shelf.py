@@ -93,6 +93,18 @@ class Shelf:
         """The channel whose payment codes look like this one."""
         return next((channel for channel in self if channel.takes_code(code)), None)
 
+    def names(self, text: str) -> str:
+        """What a channel's manifest (``not_codes``) calls a text that is not a payment code, as `core.scanned` has it; or ""."""
+        small = text.lower()
+        rules = ((start, rule["is"]) for channel in self for rule in channel.manifest.get("not_codes", ()) for start in rule["starts"])
+        found = max(((start, is_) for start, is_ in rules if small.startswith(start)), key=lambda one: len(one[0]), default=("", ""))
+        return str(found[1])
+
+    def code_prefixes(self) -> tuple[str, ...]:
+        """How payment codes of any channel begin."""
+        rules = (rule for channel in self for rule in channel.manifest.get("codes", ()))
+        return tuple(prefix for rule in rules for prefix in rule["prefixes"])
+
     def account(self, row: AccountRow) -> Any:
         """The opened account: keys parsed once, and again only when the row has changed."""
         kept = self._opened.get(row.id)

@@ -74,15 +74,22 @@ def _cause(talk: Talk, which: str) -> None:
 
 
 def _code(talk: Talk, shelf: Any, code: str) -> None:
-    rows = [{"channel": channel.name, **row} for channel in shelf for row in channel.codes()
-            if code and code.lower() in row["code"].lower()]  # fmt: skip
+    """What it proves, operation by operation; the same code on a query is not the code on a payment."""
+    from daozhang.flow.codes import browse
+
+    rows = [row for row in browse(shelf, like=code) if code and code.lower() in row["code"].lower()]
     talk.document({"code": code, "rows": rows})
     if not rows and not talk.json:
+        near = get_close_matches(code.upper(), {row["code"] for row in browse(shelf)}, 3, 0.75)
         talk.show(
             talk.pick(
                 "没有见过这个码:结果按未知处理,继续查询",
                 "nobody has seen this code: it proves nothing, and we keep asking",
             )
         )
+        if near:
+            talk.show(f"{talk.pick('相近的', 'near to it')}: {', '.join(near)}")
     for row in rows:
         talk.show(f"{row['channel']} {row['op']:12} {row['code']:44} → {row['proves']:14} {talk.word(row)}")
+        hint = f" · {talk.pick('原因', 'cause')}: {row['hint']}" if row["hint"] else ""
+        talk.show(f"    {talk.word(row['outcome'])}{hint}")

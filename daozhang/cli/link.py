@@ -69,15 +69,22 @@ class Link:
             line.close()
 
 
+def _sandbox_url(data: Path) -> str:
+    """Where the sandbox of this folder last said that it listens: it may run without a platform. Raises Oops."""
+    try:
+        return (data / "sandbox" / "control.url").read_text("ascii").strip()
+    except OSError:
+        state_of(data)  # nothing at all is running: say so first
+        raise Oops(
+            "这里没有沙箱:沙箱命令只用于测试环境", "there is no sandbox here: its commands are for the test system"
+        ) from None
+
+
 class Sandbox:
     """The control door, by the token of the data folder."""
 
     def __init__(self, data: Path) -> None:
-        self._url = state_of(data)["urls"].get("sandbox", "")
-        if not self._url:
-            raise Oops(
-                "这里没有沙箱:沙箱命令只用于测试环境", "there is no sandbox here: its commands are for the test system"
-            )
+        self._url = _sandbox_url(data)
         try:
             self._token = (data / "sandbox" / "control.token").read_text("ascii").strip()
         except OSError:
@@ -86,8 +93,13 @@ class Sandbox:
                 "the sandbox's token cannot be read: run as the user who started it",
             ) from None
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        status, told = _call(self._url + path, method, body, {"Authorization": f"Bearer {self._token}"}, 15)
+    @property
+    def page(self) -> str:
+        """The page's address with the token in it, behind ``#``, where it never leaves the browser."""
+        return f"{self._url}/#{self._token}"
+
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 15) -> Any:
+        status, told = _call(self._url + path, method, body, {"Authorization": f"Bearer {self._token}"}, timeout)
         if status >= 400:
             raise problem(told)
         return told

@@ -422,6 +422,7 @@ class Code(Struct):
     hint: str
     zh: str
     en: str
+    outcome: dict[str, str]
 
 
 class PaymentPage(Struct):

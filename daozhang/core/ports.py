@@ -52,6 +52,7 @@ class HttpRequest:
     body: bytes
     deadline_ms: int
     identity: ClientIdentity | None = None
+    most_bytes: int = 0  # of the answer; 0: as much as any ordinary answer may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Payment codes that are tried out (attack A21): too many wrong ones at one till, or one code at two shops in a minute.
+And codes shown again minutes later, for another sale: a code lives a minute, so this is a screenshot.
 
-A code is remembered for a minute only, in memory, as a hash under a key that nobody else has; it is never stored.
+A code is remembered for half an hour at most, in memory, as a hash under a key that nobody else has; it is never stored.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ from collections import OrderedDict, deque
 from daozhang.core.faults import Fault
 
 _A_MINUTE_MS = 60_000
+DEAD_AFTER_MS = 3 * _A_MINUTE_MS  # three lives of a code: clocks and slow tills are given the benefit of the doubt
+_REMEMBERED_MS = 30 * _A_MINUTE_MS
 MOST_WRONG = 30  # no honest till scans as many dead codes in a minute
 _MOST_TILLS, _MOST_CODES = 10_000, 50_000
 
@@ -28,6 +31,7 @@ class CodeWatch:
         self._key = key
         self._wrong: dict[str, deque[int]] = {}
         self._seen: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
+        self._first: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
 
     def may_try(self, till: str, now_ms: int) -> None:
         """Raises TooManyWrongCodes."""
@@ -53,9 +57,20 @@ class CodeWatch:
 
     def elsewhere(self, code: str, merchant: str, now_ms: int) -> str:
         """Another merchant that was shown this very code in the last minute; "" when none was."""
-        name = hashlib.blake2b(code.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
+        name = self._name(code)
         at_ms, other = self._seen.pop(name, (0, ""))
         self._seen[name] = (now_ms, merchant)
         while len(self._seen) > _MOST_CODES or now_ms - self._oldest_ms() >= _A_MINUTE_MS:
             self._seen.popitem(last=False)
         return other if other != merchant and now_ms - at_ms < _A_MINUTE_MS else ""
+
+    def is_old(self, code: str, sale: str, now_ms: int) -> bool:
+        """Whether the code was first shown long ago, for another sale (a repeat of the same request is none of this)."""
+        name, of_sale = self._name(code), self._name(sale)
+        while self._first and (len(self._first) >= _MOST_CODES or now_ms - next(iter(self._first.values()))[0] >= _REMEMBERED_MS):
+            self._first.popitem(last=False)
+        at_ms, first_sale = self._first.setdefault(name, (now_ms, of_sale))
+        return first_sale != of_sale and now_ms - at_ms >= DEAD_AFTER_MS
+
+    def _name(self, text: str) -> bytes:
+        return hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()

@@ -10,19 +10,18 @@ from daozhang.core.money import LEAST_FEN, MOST_FEN
 from daozhang.core.must import must
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Key
+from daozhang.core.scanned import WORDS, Mistake, name_mistake
 from daozhang.flow.find_out import drive, wait_for_proof
 from daozhang.flow.house import House
 from daozhang.flow.look_alike import watch_for_look_alike
 
 
 class WrongCode(Fault):
-    """What was scanned is no payment code of a channel we serve. Nothing was asked; ``zh``, ``en`` say what it is."""
+    """What was scanned is no payment code that could be paid with. Nothing was asked; ``words`` say what it is and what to do."""
 
-    def __init__(self, code: str, zh: str, en: str) -> None:
-        super().__init__(en)
-        self.code = code
-        self.zh = zh
-        self.en = en
+    def __init__(self, mistake: Mistake) -> None:
+        super().__init__(mistake)
+        self.mistake, self.words = mistake, WORDS[mistake]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +107,10 @@ def _channel(house: House, order: Order) -> str:
     code = order.code or ""
     channel = house.shelf.for_code(code)
     if channel is None:
-        raise _wrong(code)
+        raise _wrong(house, code)
     return channel.name
 
 
-_LINKS = ("http://", "https://", "wxp://", "weixin://")
-_MISTAKES = {
-    "goods_barcode": ("这是商品条码,不是付款码", "this is a goods barcode, not a payment code"),
-    "link": ("这是收款码或网址,请扫顾客的付款码", "this is a link or a collection code; scan the payer's payment code"),
-    "own_receipt": ("这是小票上的单号,不是付款码", "this is a number from a receipt, not a payment code"),
-    "unknown_code": ("不是可识别的付款码,请刷新后再扫", "not a payment code we know; refresh it and scan again"),
-}
-
-
-def _wrong(code: str) -> WrongCode:
+def _wrong(house: House, code: str) -> WrongCode:
     """Name the mistake: the cashier scanned something else (operator.wrong_code_type)."""
-    kind = "unknown_code"
-    if code.isascii() and code.isdigit() and len(code) in (8, 12, 13):
-        kind = "goods_barcode"
-    elif code.startswith(_LINKS):
-        kind = "link"
-    elif code.startswith(("DZ", "pay_")):
-        kind = "own_receipt"
-    return WrongCode(kind, *_MISTAKES[kind])
+    return WrongCode(name_mistake(code, house.shelf.names(code), house.shelf.code_prefixes()))

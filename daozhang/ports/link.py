@@ -13,7 +13,7 @@ import httptools
 
 from daozhang.core.faults import MaybeArrived, NoAnswer, Unreadable
 
-MOST_BYTES = 1 << 20  # no reply of these wires is longer; a bill is fetched elsewhere
+MOST_BYTES = 1 << 20  # no reply of these wires is longer; who fetches a bill says so
 _MOST_HEAD = 64 * 1024
 Mark = Callable[[str], None]
 
@@ -45,15 +45,17 @@ class Link(asyncio.Protocol):
         self._reply = Reply()
         self._head_done = self._body_until_close = False
         self._came = 0
+        self._most = MOST_BYTES
 
     @property
     def usable(self) -> bool:
         """Open, and nothing is under way."""
         return self._transport is not None and not self._transport.is_closing() and self._answer is None
 
-    def ask(self, request: bytes, body: bytes, mark: Mark) -> "asyncio.Future[Reply]":
-        """Write one request. From the first byte on it may have arrived."""
+    def ask(self, request: bytes, body: bytes, mark: Mark, most: int = 0) -> "asyncio.Future[Reply]":
+        """Write one request. From the first byte on it may have arrived. ``most``: bytes that the answer may have."""
         self._reset()
+        self._most = most or MOST_BYTES
         self._mark = mark
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request + body)
@@ -79,7 +81,7 @@ class Link(asyncio.Protocol):
         if not self._came:
             self._mark("first_byte")
         self._came += len(data)
-        if not self._head_done and self._came > _MOST_HEAD + MOST_BYTES:
+        if not self._head_done and self._came > _MOST_HEAD + self._most:
             self._fail(Unreadable("HTTP_BODY_TOO_LONG", "endless head"))
             return
         try:
@@ -122,7 +124,7 @@ class Link(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._reply.body += body
-        if len(self._reply.body) > MOST_BYTES:
+        if len(self._reply.body) > self._most:
             self._fail(Unreadable("HTTP_BODY_TOO_LONG"))
 
     def on_message_complete(self) -> None:

@@ -71,7 +71,7 @@ class HttpNet:
                 link = await self._connect(place, trail)
             try:
                 trail.left = True
-                reply = await link.ask(head, request.body, trail.mark)
+                reply = await link.ask(head, request.body, trail.mark, request.most_bytes)
             except BaseException:
                 link.abort()
                 raise

@@ -14,9 +14,12 @@ from daozhang.channels.shelf import Shelf
 from daozhang.channels.twin import Refused, Twin
 from daozhang.core.texts import rfc3339
 from daozhang.ports.clock import SandboxClock
-from daozhang.sandbox import table
+from daozhang.sandbox import page, table
+from daozhang.sandbox.phone import BY_HAND, Phones
 
 Handler = Callable[[Request], Awaitable[Response]]
+_STEPS_MOST = 20_000
+_RECENT = 50
 
 
 def answer(body: Any, status: int = 200) -> Response:
@@ -33,8 +36,9 @@ class Control:
     """``due`` is told when time was moved, so that what is due leaves at once."""
 
     def __init__(self, twins: dict[str, Twin], base_urls: dict[str, str], clock: SandboxClock, token: str,
-                 due: Callable[[], Awaitable[None]]) -> None:  # fmt: skip
+                 due: Callable[[], Awaitable[None]], phones: Phones) -> None:  # fmt: skip
         self._twins, self._base_urls, self._clock, self._token, self._due = twins, base_urls, clock, token, due
+        self._phones = phones
         self._shelf = Shelf.look()
 
     def app(self) -> Starlette:
@@ -62,7 +66,10 @@ class Control:
             guarded("POST", "/chaos", self._chaos), guarded("GET", "/chaos", self._modes),
             guarded("DELETE", "/chaos", self._chaos_off), guarded("GET", "/clock", self._now),
             guarded("POST", "/clock/set", self._set), guarded("GET", "/clock/due", self._next),
-            guarded("POST", "/control", self._control),
+            guarded("POST", "/clock/advance", self._advance), guarded("POST", "/control", self._control),
+            guarded("GET", "/recent", self._recent), guarded("GET", "/phone", self._phone),
+            guarded("POST", "/phone/code", self._phone_code), guarded("POST", "/phone/scan", self._phone_scan),
+            guarded("POST", "/phone/press", self._phone_press), *page.routes(),
         ])  # fmt: skip
 
     def _twin(self, name: Any) -> Twin:
@@ -125,7 +132,9 @@ class Control:
         return answer({"on": twin.chaos_on(), **table.picture(number, row)})
 
     async def _chaos_off(self, request: Request) -> Response:
-        for twin in self._twins.values():
+        """Everywhere, or at one channel."""
+        one = request.query_params.get("channel")
+        for twin in [self._twin(one)] if one else self._twins.values():
             twin.chaos_off()
         return answer({"on": []})
 
@@ -147,5 +156,59 @@ class Control:
         return await self._now(request)
 
     async def _next(self, request: Request) -> Response:
+        return answer({"due_ms": self._first_due()})
+
+    async def _advance(self, request: Request) -> Response:
+        """Forward, stopping wherever a twin has something due. Where a platform runs, its own door does this for both."""
+        body = msgspec.json.decode(await request.body())
+        end = self._clock.now_ms() + round(float(body["seconds"]) * 1000)
+        for _ in range(_STEPS_MOST):
+            due = self._first_due()
+            if due is None or due >= end:
+                break
+            self._clock.move_to(due)
+            await self._due()
+        self._clock.move_to(end)
+        await self._due()
+        return await self._now(request)
+
+    def _first_due(self) -> int | None:
         times = [due for twin in self._twins.values() if (due := twin.next_due_ms()) is not None]
-        return answer({"due_ms": min(times, default=None)})
+        return min(times, default=None)
+
+    # -- the page ----------------------------------------------------------------------------------------------------------
+
+    async def _recent(self, request: Request) -> Response:
+        """The newest of one channel's books, for eyes: orders, requests, totals, and the faults that are on."""
+        twin = self._twin(request.query_params.get("channel", "alipay"))
+        books = twin.books()
+        orders = books["orders"]
+        totals = {"orders": len(orders), "captured_fen": sum(row["captured_fen"] for row in orders),
+                  "returned_fen": sum(row["returned_fen"] for row in orders), "requests": len(books["requests"])}  # fmt: skip
+        return answer({"orders": orders[:-_RECENT - 1:-1], "requests": books["requests"][:-_RECENT - 1:-1], "totals": totals,
+                       "on": twin.chaos_on(), "now": rfc3339(self._clock.now_ms())})  # fmt: skip
+
+    def _wallet(self, name: Any) -> str:
+        return self._twin(name).name
+
+    async def _phone(self, request: Request) -> Response:
+        return answer({"bills": self._phones.bills(self._wallet(request.query_params.get("wallet", "alipay")))[:_RECENT]})
+
+    async def _phone_code(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        made = self._phones.show(self._wallet(body["wallet"]), str(body.get("behaviour") or BY_HAND), self._clock.now_ms())
+        left = made.pop("expires_at_ms") - self._clock.now_ms()
+        return answer({**made, "lives_s": left // 1000})
+
+    async def _phone_scan(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        told = self._phones.scan(self._wallet(body["wallet"]), str(body["qr"]).strip(), str(body.get("behaviour") or BY_HAND),
+                                 self._clock.now_ms())  # fmt: skip
+        await self._due()
+        return answer(told)
+
+    async def _phone_press(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        self._phones.press(self._wallet(body["wallet"]), str(body["order"]), str(body["act"]), self._clock.now_ms())
+        await self._due()
+        return answer({"pressed": body["act"]})

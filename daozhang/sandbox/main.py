@@ -18,6 +18,7 @@ from daozhang.sandbox import keys
 from daozhang.sandbox.control import Control
 from daozhang.sandbox.door import open_door
 from daozhang.sandbox.journal import Journal
+from daozhang.sandbox.phone import Phones
 
 _PUSH_WITHIN_S = 5.0
 _MOST_PUSHES = 32
@@ -92,7 +93,8 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
     twins, places = twins_of(folder)
     urls = {name: f"http://{host}:{base_port + place}" for name, place in places.items()}
     pusher = Pusher(list(twins.values()), clock)
-    control = Control(twins, urls, clock, keys.control_token(folder), pusher.settle)
+    phones = Phones(twins, Journal(folder / "phones.journal"))
+    control = Control(twins, urls, clock, keys.control_token(folder), pusher.settle, phones)
     config = uvicorn.Config(
         control.app(), host=host, port=base_port + 7, log_level="warning", lifespan="off", http="httptools"
     )
@@ -112,6 +114,7 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
         await asyncio.sleep(0.01)
         if work[1].done():
             await work[1]
+    keys.write_private(folder / "control.url", f"http://{host}:{base_port + 7}".encode())
     print("ready", flush=True)
     await stop.wait()
     server.should_exit = True

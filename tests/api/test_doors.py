@@ -116,7 +116,7 @@ def test_a_paid_sale_is_not_charged_again(system: System) -> None:
 
 @pytest.mark.parametrize(
     ("code", "scanned"),
-    [("6901234567892", "goods_barcode"), ("https://qr.alipay.com/x", "link"), ("DZ01JD8000000000000000000000", "own_receipt"),
+    [("6901234567892", "goods_barcode"), ("https://qr.alipay.com/x", "money_transfer"), ("DZ01JD8000000000000000000000", "own_receipt"),
      ("99" * 9, "unknown_code"), ("28", "unknown_code"), ("２８" * 9, "unknown_code")],
 )  # fmt: skip
 def test_what_is_no_payment_code_is_named_before_any_call(system: System, code: str, scanned: str) -> None:

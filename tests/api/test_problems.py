@@ -16,9 +16,12 @@ from starlette.requests import Request
 from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.problem import KINDS, Problem
 from daozhang.api.routes import Asked, Door, Porter
+from daozhang.channels.plug import NoBill
+from daozhang.core.bill import BadBill
 from daozhang.core.directory import ApiKey
 from daozhang.core.faults import Conflict, Fault, KeyUsed, Unavailable
 from daozhang.core.must import Broken
+from daozhang.core.scanned import WORDS
 from daozhang.devices.firmware import made
 from daozhang.flow.code_watch import TooManyWrongCodes
 from tests.api.test_doors import ALL, _other_merchant
@@ -221,6 +224,7 @@ PROVOKED: dict[str, Provoke] = {
     "unavailable": failing(Unavailable("the database is away", 2)), "overloaded": overrun, "slow_down": hurried,
     "bad_url": by("POST", "/v1/webhook_endpoints", {"url": "http://169.254.169.254/"}), "too_many": endpoints_without_end,
     "unknown_version": by("GET", "/v1/balances", Daozhang_Version="1999-01-01"), "no_sandbox": live_in_the_sandbox,
+    "no_bill": failing(NoBill("20002", "No Bill Exist")), "bad_bill": failing(BadBill("the totals are missing")),
     "internal": failing(ZeroDivisionError("ours")),
 }  # fmt: skip
 
@@ -237,10 +241,13 @@ def test_each_problem_happens_and_is_told_whole(system: System, code: str) -> No
         assert (status, told["code"], told["status"], told["title"]) == (kind.status, code, kind.status, title), told
         assert headers["content-type"] == "application/problem+json" and headers["content-language"][:2] == language[:2]
         assert headers["request-id"] == told["request_id"] and told["request_id"].startswith("req_")
-        assert told["detail"] and told["next_step"] == {"zh": kind.mend_zh, "en": kind.mend_en} and told["retryable"] is kind.retryable
+        steps = [{"zh": kind.mend_zh, "en": kind.mend_en}]
+        if code == "wrong_code":  # what to do depends on what was scanned
+            steps = [{"zh": words.step_zh, "en": words.step_en} for words in WORDS.values()]
+        assert told["detail"] and told["next_step"] in steps and told["retryable"] is kind.retryable
         assert ("retry-after" in headers) is kind.retryable
         ids.add(told["request_id"])
-    assert len(ids) == 2 or code in ("moved", "too_many_codes", "unavailable", "overloaded", "slow_down", "internal")
+    assert len(ids) == 2 or code in ("moved", "too_many_codes", "unavailable", "overloaded", "slow_down", "internal", "no_bill", "bad_bill")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,50 @@ export interface Balances {
     currency: string;
     balances: Record<string, number>;
 }
+/** A channel's bill of a day, read and laid beside our payments. ``file``: as it came, in base64, where it was asked for. */
+export interface Bill {
+    object: string;
+    channel: string;
+    date: string;
+    kind: string;
+    bytes: number;
+    sha256: string;
+    lines: number;
+    kinds: Record<string, BillTotal>;
+    unreadable: number;
+    unreadable_lines: Array<UnreadableLine>;
+    comparison: BillComparison | null;
+    file?: string | null;
+}
+/** By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here. */
+export interface BillComparison {
+    same: number;
+    missing: BillDifferences;
+    extra: BillDifferences;
+    amount: BillDifferences;
+}
+/** One order that the bill and our payments do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill. */
+export interface BillDifference {
+    order_no: string;
+    amount: number;
+    payment?: string | null;
+    merchant_order_no?: string | null;
+    status?: string | null;
+    paid_at?: string | null;
+    amount_in_bill?: number | null;
+    near_midnight?: boolean | null;
+}
+/** ``count`` is whole; ``data`` may hold the first of them only. */
+export interface BillDifferences {
+    count: number;
+    data: Array<BillDifference>;
+}
+/** What the lines of one kind add up to, in fen. */
+export interface BillTotal {
+    lines: number;
+    amount: number;
+    fee: number;
+}
 /** ``confidence``: proven, likely or unknown; ``class``: members that cannot be told apart. */
 export interface Cause {
     id: string;
@@ -114,6 +158,7 @@ export interface Code {
     hint: string;
     zh: string;
     en: string;
+    outcome: Record<string, string>;
 }
 export interface CodePage {
     data: Array<Code>;
@@ -492,7 +537,7 @@ export interface Problem {
     status: number;
     detail: string;
     instance?: string;
-    code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+    code: "account_unusable" | "bad_bill" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_bill" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
     request_id: string;
     retryable: boolean;
     next_step: {
@@ -670,6 +715,10 @@ export interface TypePage {
     data: Array<DeviceType>;
     has_more: boolean;
     next_cursor: string | null;
+}
+export interface UnreadableLine {
+    line: number;
+    why: string;
 }
 export interface Version {
     name: string;
@@ -900,6 +949,13 @@ export declare const doors: (send: Send) => {
     }) => Promise<CausePage>;
     /** 一个原因(编号或名字) / one cause, by its id or number */
     getCausesId: (id: string) => Promise<CauseCard>;
+    /** 渠道某一天的账单,与我们的支付对照 / a channel's bill of a day, beside our payments */
+    getBills: (query?: {
+        "channel"?: string | number;
+        "date"?: string | number;
+        "kind"?: string | number;
+        "file"?: string | number;
+    }) => Promise<Bill>;
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => Promise<Balances>;
     /** 告警 / alarms */
@@ -910,6 +966,8 @@ export declare const doors: (send: Send) => {
     /** 渠道结果码及其结论 / channel codes and what they prove */
     getCodes: (query?: {
         "channel"?: string | number;
+        "operation"?: string | number;
+        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<CodePage>;
     /** 沙箱:付款码 / sandbox: a payment code */

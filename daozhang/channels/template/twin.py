@@ -110,6 +110,9 @@ class TemplateTwin:
     def scan(self, qr: str, behaviour: str, now_ms: int) -> dict[str, Any]:
         raise Refused("qr_invalid", "这个渠道没有二维码", "this channel shows no QR")
 
+    def act(self, order: str, act: str, now_ms: int) -> None:
+        raise Refused("nothing_asked", "这个渠道的手机不问密码", "phones of this channel ask for no password")
+
     def behaviours(self) -> list[dict[str, str]]:
         return [
             {"name": "pays", "zh": "马上付成功", "en": "pays at once"},

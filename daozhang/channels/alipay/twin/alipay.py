@@ -292,6 +292,16 @@ class AlipayTwin:
                           "the QR is unknown, paid or expired: let the till show a new one") from None  # fmt: skip
         return {"out_trade_no": order.out_trade_no, "payer": order.buyer, "behaviour": behaviour, "state": order.state}
 
+    def act(self, order: str, act: str, now_ms: int) -> None:
+        """The payer, whose phone asks for the password, types it (``pay``) or gives up (``cancel``), now."""
+        self._pass_time(now_ms)
+        known = self._journal.orders.get(order)
+        if known is None or known.state != "WAIT_BUYER_PAY" or act not in ("pay", "cancel"):
+            raise Refused("nothing_asked", "手机上没有这笔待确认的付款:可能已付、已取消或已过期",
+                          "the phone asks nothing about this order: it may be paid, undone or expired")  # fmt: skip
+        self._journal.put("order", replace(known, acts_ms=now_ms, act=act))
+        self._pass_time(now_ms)
+
     def behaviours(self) -> list[dict[str, str]]:
         return [{"name": name, "zh": it.zh, "en": it.en} for name, it in phones.BEHAVIOURS.items()]
 
@@ -341,6 +351,7 @@ class AlipayTwin:
                 "out_trade_no": order.out_trade_no, "trade_no": order.trade_no, "amount_fen": order.amount_fen,
                 "captured_fen": order.captured_fen, "returned_fen": order.returned_fen, "state": order.state,
                 "times": {"created_ms": order.created_ms, "paid_ms": order.paid_ms or None, "closed_ms": order.closed_ms or None},
+                "payer": order.buyer, "asks": order.state == "WAIT_BUYER_PAY",
                 "refunds": [{"out_request_no": number, "amount_fen": amount} for number, amount in order.refunds.items()],
             }
             for order in self._journal.orders.values() if order.state not in ("SHOWN", "BLOCKED")

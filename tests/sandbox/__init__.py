@@ -1,0 +1,1 @@
+"""The sandbox as a product of its own: no platform, no PostgreSQL."""
