@@ -76,6 +76,8 @@ class Settings:
     otel_endpoint: str = ""
     # Who signs roll-outs: an Ed25519 public key, 64 hexadecimal digits. Empty: a pair of our own in DATA/gateway (sandbox, small shops).
     rollout_key: str = ""
+    # An incident that is identified and concerns so many payments is published by rule. 0: only people publish.
+    incident_publish_payments: int = 20
     # debug, info, warning, error.
     log_level: str = "info"
 

@@ -9,6 +9,7 @@ from daozhang.app import logs
 from daozhang.app.fuse import build, loopback_allowed
 from daozhang.flow.janitor import Janitor
 from daozhang.flow.namer import Namer
+from daozhang.flow.watcher import Watcher
 from daozhang.flow.webhook_message import Describer
 from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
@@ -26,6 +27,8 @@ async def run(settings: manual.Settings) -> None:
     namer = Namer(built.house)
     if built.house.lookout is not None:
         built.house.lookout.on_dark = namer.dark
+    watcher = Watcher(built.house, built.store, livemode=not settings.sandbox, publish_at=settings.incident_publish_payments)
+    namer.on_named = watcher.desk.named
     roller = Roller(built.store, built.house.clock, built.house.rand)
     ear = await built.store.hear("dz_payment", crier.woken)
 
@@ -35,13 +38,14 @@ async def run(settings: manual.Settings) -> None:
         crier.stop()
         namer.stop()
         roller.stop()
+        watcher.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run())
+        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run(), watcher.run())
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)
