@@ -211,7 +211,7 @@ class Window:
             if place
             for dark, fine in [self._of(kind, place, symptom, first, last)]
         }
-        bank, missing, usual = self.missing(first, last)
+        bank, missing, usual = self._missing(first, last)
         fits = place_fits(counts, bank, missing, usual)
         best = max((name for name in fits if name in counts), key=lambda name: fits[name], default="")
         names = {name: place for name, place in zip(Places._fields, places, strict=True) if place}
@@ -224,7 +224,7 @@ class Window:
         tally = self._tallies.get((kind, place))
         return tally.counted(symptom, first, last) if tally is not None else (0, 0)
 
-    def missing(self, first: int, last: int) -> tuple[str, float, float]:
+    def _missing(self, first: int, last: int) -> tuple[str, float, float]:
         """The bank whose successes are missing most: its name, the log-likelihood ratio, and its usual share."""
         now: dict[str, int] = {}
         for one in self._banks.slots:

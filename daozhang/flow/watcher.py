@@ -39,7 +39,7 @@ class Watcher:
         if lookout is None:
             raise ValueError("who watches needs a lookout")
         names = {channel.name: channel.manifest["words"] for channel in self._house.shelf}
-        desk = Desk(self._new_id, names, lookout.window, livemode=self._livemode, publish_at=self._publish_at)
+        desk = Desk(self._new_id, names, livemode=self._livemode, publish_at=self._publish_at)
         lookout.on_seen = desk.see
         return desk
 

@@ -12,11 +12,12 @@ from typing import Any
 from daozhang.core.changed import changed
 from daozhang.core.ids import bucket_of_ulid, is_ulid
 from daozhang.core.incident import Hit, Incident, Scope, Stage, Step
-from daozhang.diagnosis.window import Sighting, Window
+from daozhang.diagnosis.window import Sighting
 from daozhang.watch import texts
+from daozhang.watch.banks import Banks, Missing
 from daozhang.watch.change import LAG_MS, Burst, Usual, burst, sick_again, well_since
 from daozhang.watch.counts import DARK, EVERYWHERE, SLOT_MS, SPAN, Counts, Place, places, trouble_of
-from daozhang.watch.where import NO_BANK, Found, Missing, where
+from daozhang.watch.where import NO_BANK, Found, where
 from daozhang.watch.whose import Ranked, Whose, identified, whose
 
 NEAR_MS = 120_000  # two that began so near may be one
@@ -72,10 +73,10 @@ class Desk:
     """``new_id`` gives an incident's id; ``names``: channels' words; ``publish_at``: so many payments and it is published by
     rule once it is identified (0: only by people)."""
 
-    def __init__(self, new_id: Callable[[], str], names: texts.Names, window: Window, *, livemode: bool = False, publish_at: int = 20) -> None:
-        self._new_id, self._names, self._window = new_id, names, window
+    def __init__(self, new_id: Callable[[], str], names: texts.Names, *, livemode: bool = False, publish_at: int = 20) -> None:
+        self._new_id, self._names = new_id, names
         self._livemode, self._publish_at = livemode, publish_at
-        self.counts, self.usual = Counts(), Usual()
+        self.counts, self.usual, self.banks = Counts(), Usual(), Banks()
         self.cases: dict[str, Case] = {}
         self._learned = 0
         self._done: deque[tuple[str, str]] = deque(maxlen=200)  # payment's last incident, for what is split off
@@ -85,7 +86,10 @@ class Desk:
     def see(self, one: Sighting) -> None:
         if one.livemode != self._livemode:
             return
+        before = len(self.counts)
         trouble = self.counts.see(one)
+        if len(self.counts) > before or one.bank:
+            self.banks.see(one)
         if trouble:
             self._to_its_case(one, trouble)
 
@@ -159,6 +163,7 @@ class Desk:
         self._learned = slot
         for trouble in LAG_MS:
             self.usual.learn(trouble, *self.counts.within(EVERYWHERE, trouble, first, slot))
+        self.banks.learn(first, slot)
 
     def _find(self, now_ms: int) -> Iterator[Step]:
         touched, self.counts.touched = self.counts.touched, set()
@@ -182,7 +187,7 @@ class Desk:
         def counted(place: Place) -> tuple[int, int]:
             return self.counts.within(place, trouble, top.first, last)
 
-        missing = self._window.missing(top.first, last) if trouble == DARK else NO_BANK
+        missing = self.banks.missing(set(), top.first, last) if trouble == DARK else NO_BANK
         at = where(bursts, counted, missing)
         return bursts.get(at.behind, top), at, missing
 
@@ -340,8 +345,8 @@ class Desk:
         """A bank is suspected later on only where its successes are clearly missing, or while it is suspected already."""
         if case.incident.trouble != DARK:
             return NO_BANK
-        found = self._window.missing(first, last)
-        return found if case.place == ("bank", found[0]) or found[1] >= _CLEARER else NO_BANK
+        found = self.banks.missing(set(), first, last)
+        return found if case.place == ("bank", found.bank) or found.sure >= _CLEARER else NO_BANK
 
     def _release(self, case: Case, at: Found) -> None:
         """What the smaller place does not explain is looked at anew: perhaps there are two."""

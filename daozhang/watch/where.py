@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from daozhang.diagnosis.window import place_fits
+from daozhang.watch.banks import Missing
 from daozhang.watch.counts import EVERYWHERE, Place
 
 _MOST = 40  # of one kind that are compared
 Counted = Callable[[Place], tuple[int, int]]  # (troubled, fine)
-Missing = tuple[str, float, float]  # the bank whose successes are missing, how clearly, and its usual share
-NO_BANK: Missing = ("", 0.0, 0.0)
+NO_BANK = Missing()
+
+
+Best = tuple[float, Place, tuple[int, int]]  # fit, place, (troubled, fine)
 
 
 class Found(NamedTuple):
@@ -24,7 +27,7 @@ class Found(NamedTuple):
 def where(suspects: Iterable[Place], counted: Counted, missing: Missing = NO_BANK) -> Found:
     """The best of the suspects; everything is always one of them."""
     total = counted(EVERYWHERE)
-    best: dict[str, tuple[float, Place, tuple[int, int]]] = {}
+    best: dict[str, Best] = {}
     for kind, names in _by_kind(suspects).items():
         for place in sorted(names, key=lambda one: -counted(one)[0])[:_MOST]:
             here = counted(place)
@@ -33,15 +36,25 @@ def where(suspects: Iterable[Place], counted: Counted, missing: Missing = NO_BAN
                 best[kind] = (fit, place, here)
     best["all"] = (place_fits({"all": total})["all"], EVERYWHERE, total)
     fits: dict[Place, float] = {place: fit for fit, place, _ in best.values()}
-    behind = best.get("channel", best["all"])
-    sick, fine = behind[2]
-    # One bank cannot darken more than its usual part of what is behind the wallet.
-    if missing[0] and missing[1] > 0 and sick <= (1.5 * missing[2] + 0.1) * (sick + fine):
-        counts: dict[str, tuple[int, int]] = {kind: best[kind][2] for kind in ("channel", "all") if kind in best}
-        fits["bank", missing[0]] = place_fits(counts, *missing)["bank"]
+    behind = EVERYWHERE
+    if missing.bank:
+        fit, behind = _behind(missing, best.get("channel"), best["all"])
+        fits["bank", missing.bank] = fit
     order = sorted(fits, key=lambda one: -fits[one])
     ahead = fits[order[0]] - fits[order[1]] if len(order) > 1 else 0.0
-    return Found(order[0], behind[1] if order[0][0] == "bank" else order[0], fits[order[0]], ahead)
+    return Found(order[0], behind if order[0][0] == "bank" else order[0], fits[order[0]], ahead)
+
+
+def _behind(missing: Missing, channel: "Best | None", everything: "Best") -> tuple[float, Place]:
+    """Behind one channel, or behind all: what explains more. A bank cannot darken more than its usual part."""
+    found = [(place_fits({"all": everything[2]}, *missing)["bank"], everything)]
+    if channel is not None:
+        found.append((place_fits({"channel": channel[2], "all": everything[2]}, *missing)["bank"], channel))
+    plausible = [(fit, one) for fit, one in found if one[2][0] <= (1.5 * missing.usual + 0.1) * sum(one[2])]
+    if not plausible:
+        return float("-inf"), EVERYWHERE
+    fit, one = max(plausible, key=lambda pair: pair[0])
+    return fit, one[1]
 
 
 def _by_kind(places: Iterable[Place]) -> Mapping[str, list[Place]]:
