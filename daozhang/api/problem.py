@@ -71,6 +71,8 @@ KINDS: dict[str, Kind] = {
                               "先看 GET /v1/rollouts;等它结束,或中止它", "see GET /v1/rollouts; wait for its end, or abort it"),
     "rollout_ended": Kind(409, "这次推送已经结束", "This roll-out has ended",
                           "需要时重新推送", "make a new one if it is needed"),
+    "incident_ended": Kind(409, "这个事件已经结束", "The incident is over",
+                           "再次发生时重新开一个事件", "open a new one when it happens again"),
     "image_refused": Kind(422, "镜像清单不被接受", "The image's manifest is not acceptable",
                           "用推送密钥重新签名(daozhang rollout create)", "sign it with the roll-out key (daozhang rollout create)"),
     "too_many_codes": Kind(429, "这个收银台一分钟内扫了太多无效的付款码", "This till has tried too many codes that are none",

@@ -75,6 +75,7 @@ async def build(settings: Settings, who: str) -> Built:
         witness=lookout,
         fleet=store,
         lookout=lookout,
+        incidents=store,
     )
     tasks_of_ours = (
         asyncio.create_task(_tell_others(lookout, store), name="lookout"),

@@ -280,6 +280,7 @@ class Payment(Struct):
     paid_at: say.Time | None
     decided_at: say.Time | None
     evidence: list[Evidence] | None = None
+    incident: str | None = None
 
     @property
     def proven(self) -> bool:

@@ -9,6 +9,7 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
+from daozhang.core.incident import Incidents
 from daozhang.core.payment import Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
@@ -46,6 +47,7 @@ class House:
     witness: Witness = field(default_factory=Silent)
     fleet: Fleet | None = None  # devices, where there are some
     lookout: Lookout | None = None  # what happens to others, where somebody looks
+    incidents: Incidents | None = None  # the books of incidents and maintenance, where there are some
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:

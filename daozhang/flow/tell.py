@@ -34,6 +34,7 @@ def picture(
     now_ms: int,
     merchant: Merchant | None,
     around: Around | None = None,
+    incident: str = "",
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)
@@ -74,6 +75,7 @@ def picture(
         "till": payment.till,
         "metadata": payment.metadata,
         "announcements": [],
+        "incident": incident or None,
         "told_at": rfc3339(payment.told_ms),
         "created_at": rfc3339(payment.created_ms),
         "paid_at": rfc3339(payment.paid_ms),
@@ -96,7 +98,9 @@ async def described(
     lines = await house.store.evidence(payment.id) if needed else None
     refunded = payment.refunded_fen or payment.refunding_fen
     given_back = await house.store.refunds_of(payment.id) if refunded or whole else []
-    shown = picture(payment, lines, given_back, now, merchant, around)
+    # Only a payment that lacked information can belong to an incident: nothing is read for all others.
+    incident = await house.incidents.incident_of(payment.id) if needed and house.incidents is not None else ""
+    shown = picture(payment, lines, given_back, now, merchant, around, incident)
     if not whole:
         shown.pop("evidence", None)
     return shown

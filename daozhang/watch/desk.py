@@ -297,7 +297,9 @@ class Desk:
                 del self.cases[case.incident.id]
             return
         stage = case.incident.stage
-        if stage is Stage.MONITORING:
+        if case.incident.by != "rule":
+            pass  # whoever opened it says when it is over; it only gathers its payments
+        elif stage is Stage.MONITORING:
             yield from self._watch(case, now_ms)
         elif well is not None or now_ms - case.last_ms > QUIET_MS:
             since = well * SLOT_MS if well is not None else case.last_ms

@@ -8,6 +8,7 @@ from daozhang.watch.banks import Missing
 from daozhang.watch.counts import EVERYWHERE, Place
 
 _MOST = 40  # of one kind that are compared
+_RARE = {"software": 4.0, "carrier": 4.0, "region": 4.0}  # faults of these kinds are rare: chance alone must not name one
 Counted = Callable[[Place], tuple[int, int]]  # (troubled, fine)
 NO_BANK = Missing()
 
@@ -31,7 +32,7 @@ def where(suspects: Iterable[Place], counted: Counted, missing: Missing = NO_BAN
     for kind, names in _by_kind(suspects).items():
         for place in sorted(names, key=lambda one: -counted(one)[0])[:_MOST]:
             here = counted(place)
-            fit = place_fits({kind: here, "all": total})[kind]
+            fit = place_fits({kind: here, "all": total})[kind] - _RARE.get(kind, 0.0)
             if kind not in best or fit > best[kind][0]:
                 best[kind] = (fit, place, here)
     best["all"] = (place_fits({"all": total})["all"], EVERYWHERE, total)

@@ -16,7 +16,7 @@ _PARTIES = {
     "carrier": ("network",),
     "region": ("network", "clearing"),
     "bank": ("bank",),
-    "channel": ("platform", "bank", "clearing"),
+    "channel": ("platform",),
     "all": ("us", "clearing", "platform", "bank"),
 }
 # What is thought before any payment's cause is named.
@@ -26,6 +26,8 @@ _FIRST = {
     "bank": ("bank", "bank.unavailable"), "channel": ("platform", "platform.degraded"), "all": ("us", "us.egress"),
 }  # fmt: skip
 _UNLIKELY = 0.05
+# A bank or the clearing network behind one channel shows as such elsewhere too; where it does not, the channel itself is likelier.
+_BEHIND = {("channel", "bank"): 0.4, ("channel", "clearing"): 0.3}
 # One payment cannot tell them apart; many at one place cannot be this.
 _ONE_BY_ONE = frozenset({"info.reply_lost", "payer.not_completed", "unknown.unknown", "info.no_result_in_time", "info.reply_unknown"})
 _SURE_OF_PLACE = {WAITING: 0.8, NO_NOTIFY: 0.75}
@@ -67,8 +69,8 @@ def _weights(kind: str, named: Sequence[Ranked]) -> Mapping[str, float]:
     for ranked in named:
         for cause, probability in ranked:
             party = cause.partition(".")[0]
-            allowed = party in _PARTIES[kind] and cause not in _ONE_BY_ONE
-            weights[cause] = weights.get(cause, 0.0) + probability * (1.0 if allowed else _UNLIKELY)
+            allowed = 1.0 if party in _PARTIES[kind] else _BEHIND.get((kind, party), _UNLIKELY)
+            weights[cause] = weights.get(cause, 0.0) + probability * (allowed if cause not in _ONE_BY_ONE else _UNLIKELY)
     return weights
 
 
