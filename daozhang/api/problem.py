@@ -51,6 +51,8 @@ KINDS: dict[str, Kind] = {
                        "用 application/json", "send application/json"),
     "sale_taken": Kind(409, "这个单号已有未完成或已付的支付", "This sale has an open or paid attempt",
                        "先看那一笔的结论;没收到钱之前不要再收", "look at that payment first; do not charge again before it is not_paid or returned"),
+    "channel_shut": Kind(409, "这个支付渠道现在收不了款,什么都没有做", "This channel takes no payments at the moment; nothing was done",
+                         "请顾客换个钱包付", "ask to pay with another wallet"),
     "wrong_code": Kind(422, "扫到的不是付款码", "What was scanned is no payment code",
                        "请顾客打开付款码再扫", "ask the payer to open the payment code and scan again"),
     "no_account": Kind(409, "商户没有开通这个渠道", "The merchant has no account at this channel",

@@ -11,9 +11,11 @@ from daozhang.channels.shelf import Shelf
 from daozhang.core.changed import changed
 from daozhang.core.incident import Incident, Stage
 from daozhang.core.ports import Silent
+from daozhang.diagnosis.facts import Notice
 from daozhang.diagnosis.window import Places, Sighting
 from daozhang.flow import around, incidents
-from daozhang.flow.channel_health import Doorkeeper, channels, state_of
+from daozhang.flow.channel_health import channels
+from daozhang.flow.doorkeeper import Doorkeeper, state_of
 from daozhang.flow.house import House
 from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
@@ -137,7 +139,8 @@ async def test_what_a_person_opens_gathers_its_payments_and_is_ended_by_people(b
 def test_a_channel_is_shut_only_by_what_is_known_and_seen() -> None:
     clock = Moved()
     lookout, keeper = Lookout(Silent(), clock), Doorkeeper()
-    down = Incident("inc_1", False, "dark", "channel", "alipay", START, START, share=0.97)
+    down = Incident("inc_1", False, "dark", "channel", "alipay", START - 90_000, START, share=0.97, payments=40, party="platform",
+                    stage=Stage.IDENTIFIED)  # fmt: skip
 
     def seen(n: int, symptom: str = "") -> None:
         lookout._see(Sighting(f"pay_{n}", clock.ms - 1_000, Places("t", "s", "", "", "", "alipay"), symptom))
@@ -146,6 +149,10 @@ def test_a_channel_is_shut_only_by_what_is_known_and_seen() -> None:
     for n in range(20):
         seen(n, "silence")
     assert keeper.shut(lookout, "alipay", clock.ms) is None  # nobody has established anything: suspicion refuses nobody
+    for doubtful in (changed(down, stage=Stage.INVESTIGATING), changed(down, onset_ms=START - 5_000), changed(down, payments=9),
+                     changed(down, share=0.6), changed(down, place="all", place_name="*"), changed(down, party="us")):  # fmt: skip
+        lookout.incidents = (doubtful,)
+        assert [keeper.shut(lookout, "alipay", clock.ms) for _ in range(3)] == [None] * 3, doubtful
     lookout.incidents = (down,)
     assert state_of(lookout, "platform", "alipay", clock.ms).word == "major_outage"
     assert keeper.shut(lookout, "alipay", clock.ms) is None  # one may try
@@ -158,3 +165,16 @@ def test_a_channel_is_shut_only_by_what_is_known_and_seen() -> None:
     assert keeper.shut(lookout, "alipay", clock.ms) is None  # one came through: it is open
     lookout.incidents = (changed(down, share=0.5),)
     assert state_of(lookout, "platform", "alipay", clock.ms).word == "partial_outage"
+
+
+def test_announced_maintenance_shuts_a_channel_only_when_it_is_felt() -> None:
+    clock = Moved()
+    lookout, keeper = Lookout(Silent(), clock), Doorkeeper()
+    lookout.notices = (Notice("platform", "alipay", START - 1, START + 60_000),)
+    assert state_of(lookout, "platform", "alipay", START) == ("under_maintenance", START + 60_000, "")
+    assert [keeper.shut(lookout, "alipay", START) for _ in range(3)] == [None] * 3  # it works all the same
+    for n in range(5):
+        lookout._see(Sighting(f"pay_{n}", START - 1_000, Places("t", "s", "", "", "", "alipay"), "error"))
+    shut = [keeper.shut(lookout, "alipay", START) for _ in range(2)]
+    assert shut[0] is None and shut[1] is not None and shut[1].state.until_ms == START + 60_000
+    assert keeper.shut(lookout, "alipay", START + 60_000) is None  # the window is over
