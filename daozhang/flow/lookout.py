@@ -38,6 +38,7 @@ class Lookout:
         self.incidents: tuple[Incident, ...] = ()  # open ones, drafts too
         self.elsewhere: Mapping[str, bool] = {}  # channel -> whether a probe from another place was answered just now
         self.probed: Mapping[str, Probe] = {}  # channel -> our own last probe
+        self.accounts: dict[str, str] = {}  # channel -> the account that was in use last
         self.health = Health()
         self._banks: dict[str, str] = {}
         self._took: dict[str, int] = {}
@@ -53,6 +54,7 @@ class Lookout:
         if len(self._took) > _MOST_REMEMBERED:
             self._took.clear()
         self._took[payment.id] = int(took_ms)
+        self.accounts[payment.channel] = payment.account
         if finding.proves is Proves.CAPTURED:
             if len(self._banks) + len(self._queried) > _MOST_REMEMBERED:
                 self._banks.clear()

@@ -35,7 +35,7 @@ class _Case:
     history: tuple[Said, ...] = ()
 
 
-def _nobody(_payment: str, _ranked: Ranked) -> None:
+def _nobody(_payment: Payment, _ranked: Ranked) -> None:
     """Nobody in this process watches over all."""
 
 
@@ -46,7 +46,7 @@ class Namer:
         self._house = house
         self._cases: dict[str, _Case] = {}
         self._stopping = False
-        self.on_named: Callable[[str, Ranked], None] = _nobody
+        self.on_named: Callable[[Payment, Ranked], None] = _nobody
 
     def stop(self) -> None:
         self._stopping = True
@@ -87,7 +87,7 @@ class Namer:
         around = await look_around(house.lookout, house.fleet, payment, now)
         named = name_causes(payment, lines, now, around or NOBODY_LOOKED)
         if named.why_no_information is not None:
-            self.on_named(ident, named.why_no_information.ranked)
+            self.on_named(payment, named.why_no_information.ranked)
         case.history = heard(case.history, named, now)
         if not payment.proven or payment.state is State.SURPLUS:
             return now - case.since_ms > _GIVES_UP_MS

@@ -10,8 +10,12 @@ from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.ids import ulid
 from daozhang.core.incident import Incidents, Step
+from daozhang.core.payment import Payment
+from daozhang.diagnosis.window import Sighting
 from daozhang.flow.house import House
 from daozhang.watch.desk import Desk
+from daozhang.watch.notices import Notices
+from daozhang.watch.whose import Ranked
 
 log = logging.getLogger("daozhang.watcher")
 LOOK_MS = 1_000
@@ -32,6 +36,7 @@ class Watcher:
         self._stopping = self._leads = False
         self._me = f"{house.who} {house.rand.bytes(6).hex()}"
         self._versions: dict[str, int] = {}  # as we wrote them last
+        self._notices = Notices()
         self.desk = self._new_desk()
 
     def _new_desk(self) -> Desk:
@@ -40,11 +45,20 @@ class Watcher:
             raise ValueError("who watches needs a lookout")
         names = {channel.name: channel.manifest["words"] for channel in self._house.shelf}
         desk = Desk(self._new_id, names, livemode=self._livemode, publish_at=self._publish_at)
-        lookout.on_seen = desk.see
+        lookout.on_seen = self._seen
         return desk
 
     def _new_id(self) -> str:
         return f"inc_{ulid(self._house.clock.now_ms(), self._house.rand.bytes(9), 0)}"
+
+    def named(self, payment: Payment, ranked: Ranked) -> None:
+        """The namer's word about a dark payment, and the channel's own word in it."""
+        self.desk.named(payment.id, ranked)
+        self._notices.heard(payment.channel, payment.id, str((payment.doubt or {}).get("hint") or ""), self._house.clock.now_ms())
+
+    def _seen(self, one: Sighting) -> None:
+        self.desk.see(one)
+        self._notices.heard(one.places.channel, one.id, one.refused, one.at_ms)
 
     def stop(self) -> None:
         self._stopping = True
@@ -69,6 +83,8 @@ class Watcher:
             return ()
         await self._read()
         self._leads = True
+        for window in self._notices.due(self._house.clock.now_ms()):
+            await self._books.add_window(window)
         written = []
         for step in self.desk.look(self._house.clock.now_ms()):
             done = await self._write(step)
