@@ -76,6 +76,8 @@ def _show(talk: Talk, told: dict[str, Any]) -> None:
     talk.show(pick("下一步", "Next"))
     for person, zh in PEOPLE.items():
         talk.show(f"  {pick(zh, person)}: {talk.word(told['next_step'][person])}")
+    if told.get("incident"):
+        talk.show(f"{pick('事件', 'Incident')}  {told['incident']}")
     if told["by_when"]:
         talk.show(f"{pick('时限', 'By when')}  {talk.word(told['by_when'])}")
 

@@ -164,6 +164,10 @@ class Counts:
     def slots(self, place: Place) -> list[Slot]:
         return self._slots.get(place, [])
 
+    def names(self, kind: str) -> list[str]:
+        """The places of a kind that were seen lately; few for the kinds that are asked about."""
+        return [name for held, name in self._slots if held == kind]
+
     def within(self, place: Place, trouble: str, first: int, last: int) -> tuple[int, int]:
         """(troubled, fine) in these slots."""
         held = [one for one in self.slots(place) if first <= one.slot <= last]

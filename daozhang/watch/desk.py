@@ -51,6 +51,11 @@ class Case:
     def place(self) -> Place:
         return self.incident.place, self.incident.place_name
 
+    @property
+    def by_rule(self) -> bool:
+        """What a person opened or ended is the person's: the rule neither moves nor merges it."""
+        return self.incident.by == "rule" and not self.hushed
+
     def holds(self, one: Sighting) -> bool:
         at = self.behind if self.place[0] == "bank" else self.place
         return at == EVERYWHERE or at in places(one)
@@ -151,6 +156,7 @@ class Desk:
         for case in list(self.cases.values()):
             steps += self._carry_on(case, now_ms)
         steps += self._find(now_ms)
+        steps += self._unite(now_ms)
         return steps
 
     def _learn(self, now_ms: int) -> None:
@@ -235,7 +241,7 @@ class Desk:
         """Where an open one and this burst together lie in one larger place, the open one grows."""
         for case in self.cases.values():
             i = case.incident
-            if i.trouble != trouble or case.hushed or abs(min(one.at_ms for one in members) - i.onset_ms) > NEAR_MS:
+            if i.trouble != trouble or not case.by_rule or abs(min(one.at_ms for one in members) - i.onset_ms) > NEAR_MS:
                 continue
             together = [*case.held.values(), *members]
             first, last = min(one.at_ms for one in together) // SLOT_MS, now_ms // SLOT_MS
@@ -249,6 +255,36 @@ class Desk:
                 case.take(one)
             return [self._moved(case, joint, now_ms), *self._swallow(case, now_ms)]
         return None
+
+    def _unite(self, now_ms: int) -> Iterator[Step]:
+        """Several that began near each other, and whose payments of these seconds lie in one larger place, are one."""
+        for trouble in LAG_MS if now_ms // 1000 % 5 == 0 else ():
+            cases = sorted((one for one in self.cases.values() if one.incident.trouble == trouble and one.by_rule),
+                           key=lambda one: one.incident.onset_ms)  # fmt: skip
+            near = [one for one in cases if one.incident.onset_ms - cases[0].incident.onset_ms <= NEAR_MS]
+            if len(near) < 2:
+                continue
+            last = (now_ms - LAG_MS[trouble]) // SLOT_MS
+            first = max(max(one.incident.onset_ms for one in near) // SLOT_MS, last - _RECENT)
+            together = [held for one in near for held in one.held.values()]
+            joint = self._place_of(together, trouble, first, last, NO_BANK)
+            if joint.place in [one.place for one in near] or joint.ahead < _CLEARER or not self._throughout(joint.place, together, trouble, first, last):
+                continue
+            yield self._moved(near[0], joint, now_ms)
+            yield from self._swallow(near[0], now_ms)
+
+    def _throughout(self, place: Place, held: Sequence[Sighting], trouble: str, first: int, last: int) -> bool:
+        """Everything is the place only where no channel is clearly well."""
+        if place != EVERYWHERE:
+            return True
+        sick: dict[str, int] = {}
+        for one in held:
+            if first <= one.at_ms // SLOT_MS <= last:
+                sick[one.places.channel] = sick.get(one.places.channel, 0) + 1
+        counts = [(sick.get(name, 0), self.counts.within(("channel", name), trouble, first, last)[1]) for name in self.counts.names("channel")]
+        seen = [(dark, fine) for dark, fine in counts if dark + fine >= 8]
+        overall = sum(dark for dark, _ in seen) / max(sum(dark + fine for dark, fine in seen), 1)
+        return all(dark >= 0.5 * overall * (dark + fine) for dark, fine in seen)
 
     def _place_of(self, held: Sequence[Sighting], trouble: str, first: int, last: int, missing: Missing) -> Found:
         """The place of these, among all that was fine in that time."""
@@ -275,7 +311,7 @@ class Desk:
             i = other.incident
             inside = all(case.holds(one) for one in other.held.values()) and bool(other.held)
             near = abs(i.onset_ms - case.incident.onset_ms) <= NEAR_MS
-            if other is case or i.trouble != case.incident.trouble or not inside or not near or not i.open:
+            if other is case or i.trouble != case.incident.trouble or not inside or not near or not i.open or not other.by_rule:
                 continue
             for one in other.held.values():
                 case.take(one)

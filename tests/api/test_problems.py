@@ -254,7 +254,10 @@ def test_each_problem_happens_and_is_told_whole(system: System, code: str) -> No
         assert (status, told["code"], told["status"], told["title"]) == (kind.status, code, kind.status, title), told
         assert headers["content-type"] == "application/problem+json" and headers["content-language"][:2] == language[:2]
         assert headers["request-id"] == told["request_id"] and told["request_id"].startswith("req_")
-        assert told["detail"] and told["next_step"] == {"zh": kind.mend_zh, "en": kind.mend_en} and told["retryable"] is kind.retryable
+        step, usual = told["next_step"], {"zh": kind.mend_zh, "en": kind.mend_en}
+        # Two say what this very cashier does now; all others what is done with such a problem.
+        assert step == usual or (code in ("channel_shut", "sale_taken") and len(step["zh"]) <= 20 and step["en"])
+        assert told["detail"] and told["retryable"] is kind.retryable
         assert ("retry-after" in headers) is kind.retryable
         ids.add(told["request_id"])
     assert len(ids) == 2 or code in ("moved", "too_many_codes", "unavailable", "overloaded", "slow_down", "internal")

@@ -22,7 +22,7 @@ SAYS = {"zh": "我们观察到……", "en": "We observe ..."}
 
 
 def test_the_stages_of_the_schema_are_those_of_the_code() -> None:
-    text = (Path(migrate.HERE) / "schema" / "009_incidents.sql").read_text()
+    text = (Path(migrate.HERE) / "schema" / "012_incidents.sql").read_text()
     part = text.partition("function incident_step_allowed()")[2].partition("]))")[0]
     assert set(re.findall(r"'(\w+)>(\w+)'", part)) == {(a.value, b.value) for a, after in STAGE_NEXT.items() for b in after}
     assert set(STAGE_NEXT) == set(Stage) and all(not STAGE_NEXT[end] for end in (Stage.RESOLVED, Stage.MERGED))
