@@ -39,10 +39,10 @@ class NewIncident(Struct):
 
 
 class IncidentNews(Struct):
-    """A line for its story; without words, what we observe. ``stage``: where it goes."""
+    """A line for its story; without words, what we observe. ``stage``: where it goes; empty: it stays."""
 
     says: Says | None = None
-    stage: Literal["investigating", "identified", "monitoring", "resolved"] | None = None
+    stage: Literal["", "investigating", "identified", "monitoring", "resolved"] = ""
 
 
 class NewMaintenance(Struct, rename={"since": "from", "until": "to"}):
@@ -55,8 +55,8 @@ class NewMaintenance(Struct, rename={"since": "from", "until": "to"}):
     says: Says | None = None
 
 
-class NewProbe(Struct, rename={"place": "from"}):
-    """A probe that somebody made from elsewhere: whether the channel answered there."""
+class NewProbe(Struct):
+    """A probe that somebody made from elsewhere (``place``): whether the channel answered there."""
 
     channel: Name
     place: Name
@@ -181,7 +181,7 @@ class IncidentDoors:
         if channel is None:
             raise _bad("channel", "a channel that we serve")
         if wanted.place == "here":
-            raise _bad("from", "a place elsewhere: we make our own")
+            raise _bad("place", "a place elsewhere: we make our own")
         made = Probe(channel.name, wanted.place, self._house.clock.now_ms(), wanted.answered, wanted.took_ms)
         await self._books.probed(made)
         return answer(channel_health.probe_picture(made), 201)

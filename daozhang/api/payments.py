@@ -106,30 +106,28 @@ class Payments:
         holder = await self._house.store.payment(taken.payment)
         if holder is None or holder.merchant != asked.merchant:
             return Problem("sale_taken", payment=taken.payment)
-        told, now = await self.picture(holder, deep=False), self._house.clock.now_ms()
+        told = await self.picture(holder, deep=False)
         until = told["resolve_by"] if holder.state in OPEN else None
         detail = told["verdict_words"][asked.language]
         if until and told["by_when"]:
             detail = f"{detail}{'。' if asked.language == 'zh' else '. '}{told['by_when'][asked.language]}"
-        headers = {"Retry-After": str(max(1, -(-(ms_of_rfc3339(until) - now) // 1000)))} if until else {}
-        return Problem("sale_taken", detail, headers=headers, payment=holder.id, verdict=told["verdict"], safe_to_retry_by=until,
+        return Problem("sale_taken", detail, payment=holder.id, verdict=told["verdict"], safe_to_retry_by=until,
                        next_step=told["next_step"]["cashier"])  # fmt: skip
 
     def _channel_shut(self, asked: Asked, refused: ChannelShut) -> Problem:
         """Until when, why, and what works instead."""
-        state, now = refused.shut.state, self._house.clock.now_ms()
+        state = refused.shut.state
         words = {name: channel.manifest["words"] for name in (refused.channel, *refused.others) if (channel := self._house.shelf.get(name))}
         step = {"zh": "先收现金,或稍后再收", "en": "Take cash, or charge later"}
         if refused.others:
             other = words[refused.others[0]]
             step = {"zh": f"请顾客换{other['zh']}付", "en": f"Ask to pay with {other['en']}"}
-        again = max(1, -(-(refused.shut.again_ms - now) // 1000))
         maintenance = state.word == MAINTENANCE
         zh, en = ("正在维护", "is under maintenance") if maintenance else ("现在收不了款", "takes no payments at the moment")
         name = words[refused.channel]
         return Problem(
-            "channel_shut", f"{name['zh']}{zh}" if asked.language == "zh" else f"{name['en']} {en}", headers={"Retry-After": str(again)},
-            cause="platform.maintenance" if maintenance else "platform.outage", channel=refused.channel, until=rfc3339(state.until_ms),
+            "channel_shut", f"{name['zh']}{zh}" if asked.language == "zh" else f"{name['en']} {en}",
+            cause="platform.maintenance" if maintenance else "platform.outage", channel=refused.channel, until=rfc3339(state.until_ms), again_at=rfc3339(refused.shut.again_ms),
             incident=state.incident or None, alternatives=list(refused.others), next_step=step,
         )  # fmt: skip
 

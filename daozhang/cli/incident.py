@@ -58,11 +58,11 @@ def publish(talk: Talk, which: str) -> None:
 
 @incident.command()
 @click.argument("which")
-@click.option("--stage", default=None, type=click.Choice(["investigating", "identified", "monitoring"]))
+@click.option("--stage", default="", type=click.Choice(["", "investigating", "identified", "monitoring"]))
 @click.option("--zh", default="", help="新进展 / what is new, in Chinese")
 @click.option("--en", default="", help="同样的话,英文 / the same in English")
 @verb
-def update(talk: Talk, which: str, stage: str | None, zh: str, en: str) -> None:
+def update(talk: Talk, which: str, stage: str, zh: str, en: str) -> None:
     """写一条进展 / a line for its story"""
     _whole(talk, Link(talk.data).must("POST", f"/incidents/{which}/updates", {"stage": stage, **_says(zh, en)}))
 

@@ -67,8 +67,8 @@ class IncidentPage(Struct):
     next_cursor: str | None
 
 
-class Probe(Struct, rename={"place": "from"}):
-    """``from``: here, or the name of the place elsewhere."""
+class Probe(Struct):
+    """``place``: here, or the name of the place elsewhere."""
 
     at: say.Time | None
     place: str

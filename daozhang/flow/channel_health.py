@@ -52,4 +52,4 @@ def rates_picture(rates: Rates) -> dict[str, Any]:
 def probe_picture(probe: Probe | None) -> dict[str, Any] | None:
     if probe is None:
         return None
-    return {"at": rfc3339(probe.at_ms), "from": probe.place, "answered": probe.answered, "took_ms": probe.took_ms, "code": probe.code or None}
+    return {"at": rfc3339(probe.at_ms), "place": probe.place, "answered": probe.answered, "took_ms": probe.took_ms, "code": probe.code or None}

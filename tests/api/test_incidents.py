@@ -76,9 +76,9 @@ def test_health_and_maintenance(system: System) -> None:
     finally:
         assert system.call("DELETE", f"/v1/maintenance/{made['id']}")[1]["deleted"]
     assert system.call("DELETE", f"/v1/maintenance/{made['id']}")[0] == 404
-    status, told = system.call("POST", "/v1/health/probes", {"channel": "alipay", "from": "shanghai-2", "answered": True, "took_ms": 80})
-    assert status == 201 and told["from"] == "shanghai-2"
-    assert system.call("POST", "/v1/health/probes", {"channel": "alipay", "from": "here", "answered": True})[0] == 422
+    status, told = system.call("POST", "/v1/health/probes", {"channel": "alipay", "place": "shanghai-2", "answered": True, "took_ms": 80})
+    assert status == 201 and told["place"] == "shanghai-2"
+    assert system.call("POST", "/v1/health/probes", {"channel": "alipay", "place": "here", "answered": True})[0] == 422
 
 
 @contextmanager

@@ -168,6 +168,24 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
         "party"?: string | number;
     }) => Promise<import("./api.ts").CausePage>;
     getCausesId: (id: string) => Promise<import("./api.ts").CauseCard>;
+    getIncidents: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "stage"?: string | number;
+    }) => Promise<import("./api.ts").IncidentPage>;
+    postIncidents: (body: import("./api.ts").NewIncident) => Promise<import("./api.ts").Incident>;
+    getIncidentsId: (id: string) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdUpdates: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdPublish: (id: string) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdResolve: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
+    getHealthChannels: () => Promise<import("./api.ts").ChannelHealthList>;
+    getHealthBanks: () => Promise<import("./api.ts").BankHealthList>;
+    postHealthProbes: (body: import("./api.ts").NewProbe) => Promise<import("./api.ts").Probe>;
+    getMaintenance: (query?: {
+        "since"?: string | number;
+    }) => Promise<import("./api.ts").MaintenancePage>;
+    postMaintenance: (body: import("./api.ts").NewMaintenance) => Promise<import("./api.ts").Maintenance>;
+    deleteMaintenanceId: (id: string) => Promise<import("./api.ts").Deleted>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;
