@@ -1,7 +1,5 @@
 """What the API says of incidents, of channels' and banks' health, and of announced maintenance."""
 
-from typing import Any
-
 from msgspec import Struct
 
 from daozhang.client import words as say
@@ -15,6 +13,17 @@ class Reach(Struct):
     merchants: int
     payments: int
     amount: say.Fen
+
+
+class Observation(Struct):
+    """One thing that was observed. ``kind``: symptom (``count``), share, cause (``probability``, of so many payments), payment."""
+
+    kind: str
+    name: str
+    count: int | None = None
+    share: float | None = None
+    probability: float | None = None
+    payments: int | None = None
 
 
 class IncidentUpdate(Struct):
@@ -46,7 +55,7 @@ class Incident(Struct):
     yours: Reach | None
     next_step: NextStep
     says: Words
-    evidence: list[dict[str, Any]]
+    evidence: list[Observation]
     published: bool
     by: str
     onset_at: say.Time | None

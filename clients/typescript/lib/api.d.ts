@@ -336,7 +336,7 @@ export interface Incident {
     yours: Reach | null;
     next_step: NextStep;
     says: Words;
-    evidence: Array<Record<string, unknown>>;
+    evidence: Array<Observation>;
     published: boolean;
     by: string;
     onset_at: string | null;
@@ -547,6 +547,15 @@ export interface NotedDevice {
     device: string;
     state: string;
     why: string;
+}
+/** One thing that was observed. ``kind``: symptom (``count``), share, cause (``probability``, of so many payments), payment. */
+export interface Observation {
+    kind: string;
+    name: string;
+    count?: number | null;
+    share?: number | null;
+    probability?: number | null;
+    payments?: number | null;
 }
 /** The payer's code, as the scanner read it. */
 export interface PayByCode {
