@@ -1,6 +1,7 @@
 """Whose is it? The causes that were named for its payments, one by one, agree or not; the place rules some of them out."""
 
 from collections.abc import Mapping, Sequence
+from math import exp, log
 from typing import NamedTuple
 
 from daozhang.core.incident import Incident
@@ -17,7 +18,7 @@ _PARTIES = {
     "region": ("network", "clearing"),
     "bank": ("bank",),
     "channel": ("platform",),
-    "all": ("us", "clearing", "platform", "bank"),
+    "all": ("us", "clearing"),
 }
 # What is thought before any payment's cause is named.
 _FIRST = {
@@ -27,10 +28,13 @@ _FIRST = {
 }  # fmt: skip
 _UNLIKELY = 0.05
 # A bank or the clearing network behind one channel shows as such elsewhere too; where it does not, the channel itself is likelier.
-_BEHIND = {("channel", "bank"): 0.4, ("channel", "clearing"): 0.3}
+# And where everything suffers, one platform or one bank explains only a part.
+_BEHIND = {("channel", "bank"): 0.4, ("channel", "clearing"): 0.3, ("all", "platform"): 0.25, ("all", "bank"): 0.25}
 # One payment cannot tell them apart; many at one place cannot be this.
 _ONE_BY_ONE = frozenset({"info.reply_lost", "payer.not_completed", "unknown.unknown", "info.no_result_in_time", "info.reply_unknown"})
 _SURE_OF_PLACE = {WAITING: 0.8, NO_NOTIFY: 0.75}
+_LEAST = 0.003  # what stands in no list of a payment's probable causes
+_LIKE_SO_MANY = 4  # independent witnesses
 SURE = 0.7  # of the party: it is identified
 ENOUGH = 3  # payments whose cause was named
 Ranked = Sequence[tuple[str, float]]
@@ -65,13 +69,16 @@ def whose(place: tuple[str, str], behind: tuple[str, str], trouble: str, named: 
 
 
 def _weights(kind: str, named: Sequence[Ranked]) -> Mapping[str, float]:
-    weights: dict[str, float] = {}
-    for ranked in named:
-        for cause, probability in ranked:
-            party = cause.partition(".")[0]
-            allowed = 1.0 if party in _PARTIES[kind] else _BEHIND.get((kind, party), _UNLIKELY)
-            weights[cause] = weights.get(cause, 0.0) + probability * (allowed if cause not in _ONE_BY_ONE else _UNLIKELY)
-    return weights
+    """Many payments tell more than one, but not so many times more: what is around them is the same for all."""
+    causes = {cause for ranked in named for cause, _ in ranked}
+    told = min(len(named), _LIKE_SO_MANY) / len(named)
+    scores = {cause: told * sum(log(max(dict(ranked).get(cause, 0.0), _LEAST)) for ranked in named) for cause in causes}
+    for cause in causes:
+        party = cause.partition(".")[0]
+        allowed = 1.0 if party in _PARTIES[kind] else _BEHIND.get((kind, party), _UNLIKELY)
+        scores[cause] += log(allowed if cause not in _ONE_BY_ONE else _UNLIKELY)
+    top = max(scores.values())
+    return {cause: exp(score - top) for cause, score in scores.items()}
 
 
 def _first(kind: str, trouble: str) -> tuple[str, str]:
