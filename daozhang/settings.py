@@ -76,6 +76,12 @@ class Settings:
     otel_endpoint: str = ""
     # Who signs roll-outs: an Ed25519 public key, 64 hexadecimal digits. Empty: a pair of our own in DATA/gateway (sandbox, small shops).
     rollout_key: str = ""
+    # An incident that is identified and concerns so many payments is published by rule. 0: only people publish.
+    incident_publish_payments: int = 20
+    # Who is alerted of incidents: a TOML file, as docs/incidents.md shows. Empty: DATA/alerts.toml, if there is one.
+    alerts_file: str = ""
+    # Probes: in doubt, each channel is asked now and then for an order that does not exist. In live only when this is true.
+    probes: bool = False
     # debug, info, warning, error.
     log_level: str = "info"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daozhang.client import bills
+from daozhang.client import bills, watch
 from daozhang.client import causes as why
 from daozhang.client import types as say
 
@@ -39,6 +39,11 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/rollouts": say.Rollout, "GET /v1/rollouts": say.RolloutPage, "GET /v1/rollouts/{id}": say.Rollout,
     "POST /v1/rollouts/{id}/pause": say.Rollout, "POST /v1/rollouts/{id}/resume": say.Rollout,
     "POST /v1/rollouts/{id}/abort": say.Rollout, "GET /v1/device_images/{sha256}": str,
+    "GET /v1/incidents": watch.IncidentPage, "POST /v1/incidents": watch.Incident, "GET /v1/incidents/{id}": watch.Incident,
+    "POST /v1/incidents/{id}/updates": watch.Incident, "POST /v1/incidents/{id}/publish": watch.Incident,
+    "POST /v1/incidents/{id}/resolve": watch.Incident, "GET /v1/health/channels": watch.ChannelHealthList,
+    "GET /v1/health/banks": watch.BankHealthList, "POST /v1/health/probes": watch.Probe, "GET /v1/maintenance": watch.MaintenancePage,
+    "POST /v1/maintenance": watch.Maintenance, "DELETE /v1/maintenance/{id}": say.Deleted,
     "GET /v1/asyncapi.json": dict[str, Any],
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],

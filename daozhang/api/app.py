@@ -19,6 +19,7 @@ from daozhang.api.causes import CauseDoors
 from daozhang.api.devices import DeviceDoors
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
+from daozhang.api.incidents import IncidentDoors
 from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
@@ -43,7 +44,7 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
-        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), others,
+        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 

@@ -177,6 +177,9 @@ def _problem() -> dict[str, Any]:
             "errors": {"type": "array", "items": {"type": "object", "required": ["pointer", "detail"],
                                                   "properties": {"pointer": text, "detail": text}}},
             "payment": text, "refund": text, "cause": text, "scanned": text, "refundable": {"type": "integer"},
-            "versions": {"type": "array", "items": text},
+            "versions": {"type": "array", "items": text}, "verdict": text, "channel": text,
+            "safe_to_retry_by": {"type": ["string", "null"], "format": "date-time"}, "until": {"type": ["string", "null"], "format": "date-time"},
+            "again_at": {"type": "string", "format": "date-time"},
+            "incident": {"type": ["string", "null"]}, "alternatives": {"type": "array", "items": text},
         },
     }  # fmt: skip

@@ -12,16 +12,17 @@ from daozhang.api.devices import announcement_picture
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, _encode, answer
 from daozhang.api.shapes import GoodsAnswer, Lookup, NewPayment, PayByCode, PayByPlate, Told, Wish
-from daozhang.core.faults import KeyUsed
+from daozhang.core.faults import KeyUsed, SaleTaken
 from daozhang.core.ids import ULID_LENGTH
 from daozhang.core.payment import OPEN, Method, Payment, State
 from daozhang.core.ports import Key
 from daozhang.core.refund import RefundKind
 from daozhang.core.scanned import Mistake
-from daozhang.core.texts import ms_of_rfc3339
+from daozhang.core.texts import ms_of_rfc3339, rfc3339
 from daozhang.flow import find_out, late, tell
 from daozhang.flow import refund as refunds
 from daozhang.flow.code_watch import CodeWatch
+from daozhang.flow.doorkeeper import MAINTENANCE, ChannelShut
 from daozhang.flow.house import House
 from daozhang.flow.take import Order, WrongCode, take
 
@@ -89,6 +90,10 @@ class Payments:
         except KeyUsed as used:
             no_repeat(used, key)
             return await self._tell_of(await self._mine(asked, used.made), {"Idempotent-Replayed": "true"})
+        except SaleTaken as taken:
+            raise await self._sale_taken(asked, taken) from None
+        except ChannelShut as shut:
+            raise self._channel_shut(asked, shut) from None
         if payment.refusal is not None and payment.refusal.get("hint") == "payer.code_expired":
             now = self._house.clock.now_ms()
             if self._codes.was_wrong(payment.till, now):
@@ -108,6 +113,36 @@ class Payments:
                 return Method.PLATE, payer, channel.name
             case shown:
                 return Method.PAY_BY_QR, None, shown.channel
+
+    async def _sale_taken(self, asked: Asked, taken: SaleTaken) -> Problem:
+        """Why not, what the cashier does, and by when we know more; null where waiting would change nothing."""
+        holder = await self._house.store.payment(taken.payment)
+        if holder is None or holder.merchant != asked.merchant:
+            return Problem("sale_taken", payment=taken.payment)
+        told = await self.picture(holder, deep=False)
+        until = told["resolve_by"] if holder.state in OPEN else None
+        detail = told["verdict_words"][asked.language]
+        if until and told["by_when"]:
+            detail = f"{detail}{'。' if asked.language == 'zh' else '. '}{told['by_when'][asked.language]}"
+        return Problem("sale_taken", detail, payment=holder.id, verdict=told["verdict"], safe_to_retry_by=until,
+                       next_step=told["next_step"]["cashier"])  # fmt: skip
+
+    def _channel_shut(self, asked: Asked, refused: ChannelShut) -> Problem:
+        """Until when, why, and what works instead."""
+        state = refused.shut.state
+        words = {name: channel.manifest["words"] for name in (refused.channel, *refused.others) if (channel := self._house.shelf.get(name))}
+        step = {"zh": "先收现金,或稍后再收", "en": "Take cash, or charge later"}
+        if refused.others:
+            other = words[refused.others[0]]
+            step = {"zh": f"请顾客换{other['zh']}付", "en": f"Ask to pay with {other['en']}"}
+        maintenance = state.word == MAINTENANCE
+        zh, en = ("正在维护", "is under maintenance") if maintenance else ("现在收不了款", "takes no payments at the moment")
+        name = words[refused.channel]
+        return Problem(
+            "channel_shut", f"{name['zh']}{zh}" if asked.language == "zh" else f"{name['en']} {en}",
+            cause="platform.maintenance" if maintenance else "platform.outage", channel=refused.channel, until=rfc3339(state.until_ms), again_at=rfc3339(refused.shut.again_ms),
+            incident=state.incident or None, alternatives=list(refused.others), next_step=step,
+        )  # fmt: skip
 
     async def _watch_code(self, order: Order) -> None:
         """Codes that are tried out are noticed and slowed down (A21), screenshots named. Raises TooManyWrongCodes, WrongCode."""

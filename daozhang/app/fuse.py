@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from daozhang.app.witness import Watcher
 from daozhang.channels.shelf import Shelf
 from daozhang.core.faults import Fault
+from daozhang.flow.around import keep_looking
 from daozhang.flow.house import House
 from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
@@ -74,14 +75,18 @@ async def build(settings: Settings, who: str) -> Built:
         witness=lookout,
         fleet=store,
         lookout=lookout,
+        incidents=store,
     )
-    telling = asyncio.create_task(_tell_others(lookout, store), name="lookout")
-    ear = await store.hear("dz_seen", lookout.take)
+    tasks_of_ours = (
+        asyncio.create_task(_tell_others(lookout, store), name="lookout"),
+        asyncio.create_task(keep_looking(lookout, store, clock), name="what is known around"),
+        await store.hear("dz_seen", lookout.take),
+    )
 
     async def end() -> None:
-        for task in (telling, ear):
+        for task in tasks_of_ours:
             task.cancel()
-        await asyncio.gather(telling, ear, return_exceptions=True)
+        await asyncio.gather(*tasks_of_ours, return_exceptions=True)
 
     return Built(house, store, seal, tasks, witness, [store.close, net.close, end])
 

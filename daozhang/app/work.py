@@ -3,17 +3,24 @@
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from daozhang import settings as manual
 from daozhang.app import logs
-from daozhang.app.fuse import build, loopback_allowed
+from daozhang.app.fuse import Built, build, loopback_allowed
+from daozhang.core.webhook import Outcome
+from daozhang.flow.alerter import Alerter
 from daozhang.flow.janitor import Janitor
 from daozhang.flow.namer import Namer
+from daozhang.flow.prober import Prober
+from daozhang.flow.watcher import Watcher
 from daozhang.flow.webhook_message import Describer
 from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
 from daozhang.gateway.roller import Roller
+from daozhang.ports import mail
 from daozhang.ports.outward import Outward
+from daozhang.watch.alerts import Mail, targets
 
 
 async def run(settings: manual.Settings) -> None:
@@ -26,6 +33,10 @@ async def run(settings: manual.Settings) -> None:
     namer = Namer(built.house)
     if built.house.lookout is not None:
         built.house.lookout.on_dark = namer.dark
+    prober = Prober(built.house, built.store, always=settings.probes, in_doubt=settings.sandbox or settings.probes)
+    alerter = alerter_of(settings, built, outward)
+    watcher = Watcher(built.house, built.store, livemode=not settings.sandbox, publish_at=settings.incident_publish_payments, alert=alerter.tell)
+    namer.on_named = watcher.named
     roller = Roller(built.store, built.house.clock, built.house.rand)
     ear = await built.store.hear("dz_payment", crier.woken)
 
@@ -35,19 +46,34 @@ async def run(settings: manual.Settings) -> None:
         crier.stop()
         namer.stop()
         roller.stop()
+        watcher.stop()
+        alerter.stop()
+        prober.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run())
+        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run(), watcher.run(), prober.run(lambda: watcher.leads))
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)
         await pump.wind_up()
         await outward.close()
         await built.close()
+
+
+def alerter_of(settings: manual.Settings, built: Built, outward: Outward) -> Alerter:
+    """Raises BadTarget: a mistake in the file is found at the start."""
+    local = loopback_allowed(settings)
+
+    async def mailed(one: Mail) -> Outcome:
+        letter = mail.Letter(one.sender, one.to, one.subject, one.text, one.message_id)
+        return await mail.send(letter, one.host, one.port, one.tls, one.user, one.password, loopback_allowed=local)
+
+    file = Path(settings.alerts_file) if settings.alerts_file else settings.data / "alerts.toml"
+    return Alerter(targets(file), outward, mailed, built.house.clock, built.house.proc, livemode=not settings.sandbox)
 
 
 def main() -> int:

@@ -46,6 +46,11 @@ class Channel:
     def manners(self) -> Manners:
         return Manners.of(self.manifest["manners"])
 
+    @cached_property
+    def calm_manners(self) -> Manners:
+        """While the channel is known to be unwell: it is asked less."""
+        return self.manners.calmer()
+
     def codes(self) -> list[dict[str, str]]:
         """The verdict table, row by row, for people."""
         rows: list[dict[str, str]] = self._module("verdict").rows()

@@ -13,6 +13,7 @@ _VERBS = {
     "openapi": "openapi", "listen": "events", "events": "events", "trigger": "trigger", "logs": "logs", "webhook": "webhook", "replay": "webhook", "open": "life",
     "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new", "bill": "bill",
     "device": "device", "speaker": "speaker", "rollout": "rollout", "sim": "sim",
+    "incident": "incident", "health": "incident", "maintenance": "incident",
 }  # fmt: skip
 
 

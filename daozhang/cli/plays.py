@@ -148,6 +148,8 @@ def of_crowd(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
         made = _many(stage, [channel for channel in (*sick, *well) for _ in range(_CROWD)], 2)
         seen = whole(stage, made[0]["id"])
     settle(stage, seen["id"])
+    for channel in sick:
+        pay(stage, channel, "pays", 2)  # it is well again, and that is seen
     return seen
 
 

@@ -9,7 +9,7 @@ from daozhang.cli.find import one
 from daozhang.cli.link import Link
 from daozhang.cli.say import WHY_LIKELY, WHY_PROVEN, WHY_UNKNOWN, Talk, mark, verb, yuan
 
-_PEOPLE = {
+PEOPLE = {
     "cashier": "收银员",
     "payer": "顾客",
     "merchant": "商户",
@@ -74,8 +74,10 @@ def _show(talk: Talk, told: dict[str, Any]) -> None:
             f"  E{at:<3}{_line(line)}{pick('  ← 据此', '  ← decides') if line['id'] == told['decided_by'] else ''}"
         )
     talk.show(pick("下一步", "Next"))
-    for person, zh in _PEOPLE.items():
+    for person, zh in PEOPLE.items():
         talk.show(f"  {pick(zh, person)}: {talk.word(told['next_step'][person])}")
+    if told.get("incident"):
+        talk.show(f"{pick('事件', 'Incident')}  {told['incident']}")
     if told["by_when"]:
         talk.show(f"{pick('时限', 'By when')}  {talk.word(told['by_when'])}")
 

@@ -241,6 +241,15 @@ class Evidence(Struct):
     detail: dict[str, Any]
 
 
+class Warned(Struct):
+    """The channel of an open payment is known to be unwell: its ``status`` as in /v1/health/channels."""
+
+    status: say.HealthStatus
+    until: say.Time | None
+    incident: str | None
+    says: Words
+
+
 class Payment(Struct):
     """One attempt. Amounts in fen. ``verdict``: paid, waiting_customer, checking, later, not_paid, returned."""
 
@@ -281,6 +290,8 @@ class Payment(Struct):
     paid_at: say.Time | None
     decided_at: say.Time | None
     evidence: list[Evidence] | None = None
+    incident: str | None = None
+    warning: Warned | None = None
 
     @property
     def proven(self) -> bool:

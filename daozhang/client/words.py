@@ -25,6 +25,10 @@ DeviceStatus = Annotated[str, _among("enrolling", "active", "frozen", "revoked")
 AnnouncementState = Annotated[str, _among("queued", "delivered", "played", "summarised", "unheard")]
 CommandState = Annotated[str, _among("queued", "delivered", "done", "failed", "expired")]
 RolloutState = Annotated[str, _among("rolling", "paused", "turning_back", "turned_back", "done")]
+IncidentStage = Annotated[str, _among("investigating", "identified", "monitoring", "resolved", "merged")]
+HealthStatus = Annotated[str, _among(
+    "operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance",
+)]  # fmt: skip
 EndpointState = Annotated[str, _among("enabled", "failing", "disabled")]
 
 

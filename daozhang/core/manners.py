@@ -1,6 +1,6 @@
 """How a channel wants to be asked: policy data, read from the channel's manifest (promise P10)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daozhang.core.must import must
@@ -48,6 +48,15 @@ class Manners:
     query_gaps_ms: tuple[int, ...] = ()  # before each query of the window, instead of the rhythm: so many and no more
     qr_query_gaps_ms: tuple[int, ...] = ()
     day_ends_h: int = 24  # the hour of Beijing at which the channel's day ends (undo_same_day)
+
+    def calmer(self) -> "Manners":
+        """For a channel that is unwell: fewer questions of each order in its window, never more, and everybody else's turn
+        comes sooner. The window's end, its one query and the undo stay where they are; counted queries are counted already."""
+        if self.query_gaps_ms:
+            return self
+        slow = min(2 * self.slow_ms, max(self.slow_ms, self.window_ms // 4))
+        return replace(self, first_query_ms=max(self.first_query_ms, self.every_ms), every_ms=max(self.every_ms, self.slow_ms), slow_ms=slow,
+                       qr_every_ms=max(self.qr_every_ms, slow), deferred_gaps_ms=tuple(2 * gap for gap in self.deferred_gaps_ms))  # fmt: skip
 
     @staticmethod
     def of(table: dict[str, Any]) -> "Manners":

@@ -41,13 +41,19 @@ class Places(NamedTuple):
 
 
 class Sighting(NamedTuple):
-    """``symptom`` empty: fine. ``bank``: known only after a success. ``at_ms``: when it began."""
+    """``symptom`` empty: fine. ``bank``: known only after a success. ``at_ms``: when it began. The rest is for whoever counts
+    (`daozhang.watch`): ``refused``, the cause that a proven refusal names; ``took_ms``, the channel's last answer."""
 
     id: str
     at_ms: int
     places: Places
     symptom: str = ""
     bank: str = ""
+    merchant: str = ""
+    amount_fen: int = 0
+    took_ms: int = 0
+    refused: str = ""
+    livemode: bool = False
 
 
 class _Slot:
@@ -134,24 +140,25 @@ class Window:
     def places(self) -> int:
         return len(self._tallies)
 
-    def see(self, one: Sighting) -> None:
-        """Take one sighting; the last word about an id replaces the earlier one."""
+    def see(self, one: Sighting) -> bool:
+        """Take one sighting; the last word about an id replaces the earlier one. Whether it was the first about it."""
         ident, symptom, slot = one.id, one.symptom, one.at_ms // SLOT_MS
         if slot > self._newest:
             self._newest = slot
         elif slot < self._newest - _SPAN:
-            return
+            return False
         earlier = self._seen.get(ident)
         if earlier is not None:
             # A dark one stays dark when its answer comes after all: it had no information when it mattered.
             if earlier.symptom == symptom or (earlier.symptom and not symptom):
-                return
+                return False
             self._count(earlier, -1)
         else:
             self._ids.append(ident)
         self._seen[ident] = one
         self._count(one, 1)
         self._forget()
+        return earlier is None
 
     def _count(self, one: Sighting, by: int) -> None:
         slot, tallies = one.at_ms // SLOT_MS, self._tallies

@@ -39,8 +39,7 @@ async def drive(
     moved the row meanwhile, what we learned is added to its newer version, and that writer carries on.
     """
     row = await house.account(payment.account)
-    channel = house.channel(payment.channel)
-    manners, account = channel.manners, house.shelf.account(row)
+    manners, account = house.manners(payment.channel), house.shelf.account(row)
     pen = Pen(house, payment, row.fee_rate)
     in_hand = bool(code) or payment.method is Method.PAY_BY_QR
     talk = resolve(payment, manners, house.clock.now_ms(), code_in_hand=in_hand)

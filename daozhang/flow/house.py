@@ -10,9 +10,12 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
+from daozhang.core.incident import Incidents
+from daozhang.core.manners import Manners
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
+from daozhang.flow.doorkeeper import OPERATIONAL, Doorkeeper, state_of
 from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
 
@@ -48,6 +51,8 @@ class House:
     fleet: Fleet | None = None  # devices, where there are some
     lookout: Lookout | None = None  # what happens to others, where somebody looks
     renewing: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # accounts whose channel's keys are being fetched
+    incidents: Incidents | None = None  # the books of incidents and maintenance, where there are some
+    doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)
 
     def new_id(self, prefix: str, bucket: int) -> str:
@@ -58,6 +63,13 @@ class House:
         if channel is None:
             raise NoAccount(name)
         return channel
+
+    def manners(self, name: str) -> Manners:
+        """How the channel wants to be asked; while it is known to be unwell, less often."""
+        channel = self.channel(name)
+        if self.lookout is None or state_of(self.lookout, "platform", name, self.clock.now_ms()).word == OPERATIONAL:
+            return channel.manners
+        return channel.calm_manners
 
     async def account_for(self, merchant: str, channel: str, livemode: bool) -> AccountRow:
         """The merchant's account at a channel, known for a few seconds. Raises NoAccount."""

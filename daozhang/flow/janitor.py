@@ -94,7 +94,7 @@ async def _tend_payment(house: House, payment: Payment) -> Payment | None:
     if payment.question and 0 < payment.answer_by_ms <= now:
         await late.answer_by_policy(house, payment)
         return payment
-    manners = house.channel(payment.channel).manners
+    manners = house.manners(payment.channel)
     if not due_ms(payment, manners, now):
         return None
     stored = await drive(house, payment)

@@ -3,18 +3,20 @@
 Each process tells the others in small batches (`drain`, `take`); what is lost on the way is only missing, never wrong.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.fleet import Announcement, Device, DeviceState, Fleet, Standing
+from daozhang.core.incident import Incident, Probe
 from daozhang.core.payment import RECEIVED, Payment
 from daozhang.core.ports import Clock, Witness
 from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, UNTOLD_MS, Around, Crowd, Notice, Terminal
 from daozhang.diagnosis.name import CauseNamed, name_till
-from daozhang.diagnosis.sighting import places_of, sighting_of, symptom_of
+from daozhang.diagnosis.sighting import NOWHERE, WAITING, places_of, sighting_of, symptom_of
 from daozhang.diagnosis.window import Sighting, Window, place_fits
+from daozhang.watch.health import Health
 
 _A_PIECE = 24  # sightings in one notification of the store, which holds 8,000 bytes
 _encode = msgspec.json.Encoder().encode
@@ -26,21 +28,33 @@ _TOLD_WITHIN_MS = 600_000  # a paid one that nobody has acknowledged is looked a
 
 class Lookout:
     """A witness that passes everything on to ``inner``, and remembers the last minutes. ``on_dark``: called with the id of
-    each payment that has no information, of this process and of others."""
+    each payment that has no information, of this process and of others; ``on_seen``: with every sighting."""
 
     def __init__(self, inner: Witness, clock: Clock) -> None:
         self._inner, self._clock = inner, clock
         self.window = Window()
         self.notices: tuple[Notice, ...] = ()
+        self.about: Mapping[str, tuple[str, str, str]] = {}  # till -> software, carrier, region
+        self.incidents: tuple[Incident, ...] = ()  # open ones, drafts too
+        self.elsewhere: Mapping[str, bool] = {}  # channel -> whether a probe from another place was answered just now
+        self.probed: Mapping[str, Probe] = {}  # channel -> our own last probe
+        self.accounts: dict[str, str] = {}  # channel -> the account that was in use last
+        self.health = Health()
         self._banks: dict[str, str] = {}
+        self._took: dict[str, int] = {}
         self._queried: set[str] = set()
         self._waiting: list[Sighting] = []
         self.on_dark: Callable[[str], None] = _nobody
+        self.on_seen: Callable[[Sighting], None] = _nobody_counts
 
     # -- Witness -----------------------------------------------------------------------------------------------------------
 
     def asked(self, payment: Payment, op: Op, finding: Finding, took_ms: float) -> None:
         self._inner.asked(payment, op, finding, took_ms)
+        if len(self._took) > _MOST_REMEMBERED:
+            self._took.clear()
+        self._took[payment.id] = int(took_ms)
+        self.accounts[payment.channel] = payment.account
         if finding.proves is Proves.CAPTURED:
             if len(self._banks) + len(self._queried) > _MOST_REMEMBERED:
                 self._banks.clear()
@@ -53,17 +67,26 @@ class Lookout:
 
     def moved(self, before: Payment, after: Payment) -> None:
         self._inner.moved(before, after)
-        if after.doubt is before.doubt and after.proven is before.proven:
+        if after.doubt is before.doubt and after.proven is before.proven and after.state is before.state:
             return
-        bank, by_query = self._banks.pop(after.id, ""), after.id in self._queried
-        self._queried.discard(after.id)
-        seen = sighting_of(before, after, bank, by_query)
+        bank, by_query = self._banks.get(after.id, ""), after.id in self._queried
+        seen = sighting_of(before, after, bank, by_query, self._took.pop(after.id, 0), self.about.get(after.till, NOWHERE))
+        if after.proven:
+            self._banks.pop(after.id, "")
+            self._queried.discard(after.id)
         if seen is not None:
-            self.window.see(seen)
-            if seen.symptom:
-                self.on_dark(seen.id)
+            self._see(seen)
             if len(self._waiting) < _MOST_WAITING:
                 self._waiting.append(seen)
+
+    def _see(self, seen: Sighting) -> None:
+        self.on_seen(seen)
+        if seen.symptom == WAITING:
+            return
+        if self.window.see(seen):
+            self.health.see(seen)
+        if seen.symptom:
+            self.on_dark(seen.id)
 
     def served(self, route: str, status: int, took_ms: float) -> None:
         self._inner.served(route, status, took_ms)
@@ -82,9 +105,7 @@ class Lookout:
         """What another process has seen (our own comes back too, and counts once)."""
         if payload:
             for one in _decode(payload):
-                self.window.see(one)
-                if one.symptom:
-                    self.on_dark(one.id)
+                self._see(one)
 
     # -- around one payment ------------------------------------------------------------------------------------------------
 
@@ -93,7 +114,7 @@ class Lookout:
         symptom = symptom_of(p, by_query=p.method.shown)
         if not symptom or not len(self.window):
             return None
-        return self.window.crowd(p.id, places_of(p), symptom, p.created_ms)
+        return self.window.crowd(p.id, places_of(p, self.about.get(p.till, NOWHERE)), symptom, p.created_ms)
 
     def concerned(self, p: Payment) -> bool:
         """Whether it is, or was just now, without information: only then something is read about it."""
@@ -109,6 +130,10 @@ def _nobody(_payment_id: str) -> None:
     """Nobody in this process follows dark payments."""
 
 
+def _nobody_counts(_seen: Sighting) -> None:
+    """Nobody in this process watches over all."""
+
+
 async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, now_ms: int) -> Around | None:
     """What is known around a payment; None, and nothing is read, for one that had its information."""
     if lookout is None or not lookout.concerned(p):
@@ -120,7 +145,7 @@ async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, 
         states = await fleet.device_states(near) if near else {}
         terminals = tuple(terminal_of(one, states.get(one.id)) for one in near if one.till == p.till or one.speaks)
         announcements = tuple(await fleet.announcements_of(p.id)) if terminals else ()
-    return Around(terminals, announcements, lookout.notices, lookout.crowd(p))
+    return Around(terminals, announcements, lookout.notices, lookout.crowd(p), lookout.elsewhere.get(p.channel))
 
 
 def terminal_of(device: Device, state: DeviceState | None) -> Terminal:

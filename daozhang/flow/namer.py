@@ -4,6 +4,7 @@ Nothing is written while a payment is open (others move it then); its history go
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from daozhang.core.faults import Conflict, Fault
@@ -16,6 +17,7 @@ from daozhang.flow.find_out import due_ms
 from daozhang.flow.house import House
 from daozhang.flow.lookout import look_around
 from daozhang.flow.pen import Pen
+from daozhang.watch.whose import Ranked
 
 log = logging.getLogger("daozhang.namer")
 _TICK_MS = 500
@@ -33,13 +35,18 @@ class _Case:
     history: tuple[Said, ...] = ()
 
 
+def _nobody(_payment: Payment, _ranked: Ranked) -> None:
+    """Nobody in this process watches over all."""
+
+
 class Namer:
-    """``dark`` is told of payments that have no information; ``run`` until ``stop``."""
+    """``dark`` is told of payments that have no information; ``run`` until ``stop``. ``on_named`` hears of every look."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._cases: dict[str, _Case] = {}
         self._stopping = False
+        self.on_named: Callable[[Payment, Ranked], None] = _nobody
 
     def stop(self) -> None:
         self._stopping = True
@@ -78,7 +85,10 @@ class Namer:
         if any(line.op == OP for line in lines):
             return True  # another worker has written it down
         around = await look_around(house.lookout, house.fleet, payment, now)
-        case.history = heard(case.history, name_causes(payment, lines, now, around or NOBODY_LOOKED), now)
+        named = name_causes(payment, lines, now, around or NOBODY_LOOKED)
+        if named.why_no_information is not None:
+            self.on_named(payment, named.why_no_information.ranked)
+        case.history = heard(case.history, named, now)
         if not payment.proven or payment.state is State.SURPLUS:
             return now - case.since_ms > _GIVES_UP_MS
         if now - payment.decided_ms < _SETTLES_MS:

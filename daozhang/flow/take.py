@@ -8,11 +8,12 @@ from daozhang.core.directory import Merchant
 from daozhang.core.faults import Fault
 from daozhang.core.money import LEAST_FEN, MOST_FEN
 from daozhang.core.must import must
-from daozhang.core.payment import Method, Payment
+from daozhang.core.payment import SALE_IS_FREE, Method, Payment
 from daozhang.core.ports import Key
 from daozhang.core.scanned import WORDS, Mistake, name_mistake
+from daozhang.flow.doorkeeper import OPERATIONAL, ChannelShut, state_of
 from daozhang.flow.find_out import drive, wait_for_proof
-from daozhang.flow.house import House
+from daozhang.flow.house import House, NoAccount
 from daozhang.flow.look_alike import watch_for_look_alike
 
 
@@ -46,7 +47,7 @@ class Order:
 async def take(house: House, order: Order, wait_ms: int) -> Payment:
     """Take one payment and wait at most ``wait_ms`` for its proof.
 
-    Raises SaleTaken (P3), KeyUsed, WrongCode, NoAccount, BadKey, WrongDoor, Unavailable. After the first commit the
+    Raises SaleTaken (P3), KeyUsed, WrongCode, NoAccount, BadKey, WrongDoor, ChannelShut, Unavailable. After the first commit the
     attempt goes on whatever happens to the caller.
     """
     must(LEAST_FEN <= order.amount_fen <= MOST_FEN and order.currency == "CNY", "the door has checked the amount")
@@ -54,6 +55,7 @@ async def take(house: House, order: Order, wait_ms: int) -> Payment:
     channel = _channel(house, order)
     row = await house.account_for(order.merchant.id, channel, order.livemode)
     house.shelf.account(row)  # keys that cannot be used are found before anything is written
+    await _refuse_at_a_shut_door(house, order, channel)
     payment = _attempt(house, order, channel, row.id)
     begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     work = asyncio.ensure_future(drive(house, payment, code=order.code or "", key=order.key, wake=False, begun=begun))
@@ -71,6 +73,31 @@ async def take(house: House, order: Order, wait_ms: int) -> Payment:
         return await wait_for_proof(house, taken.id, max(left, 0))
     watch_for_look_alike(house, taken)
     return taken
+
+
+async def _refuse_at_a_shut_door(house: House, order: Order, channel: str) -> None:
+    """Raises ChannelShut. What was begun before is answered all the same: it is no new attempt."""
+    shut = house.doorkeeper.shut(house.lookout, channel, house.clock.now_ms()) if house.lookout is not None else None
+    if shut is None or await house.store.key(order.merchant.id, order.key.key) is not None:
+        return
+    if any(one.state not in SALE_IS_FREE for one in await house.store.sale(order.merchant.id, order.merchant_order_no)):
+        return  # its own refusal says more
+    raise ChannelShut(channel, shut, await working(house, order.merchant.id, order.livemode, channel))
+
+
+async def working(house: House, merchant: str, livemode: bool, but: str) -> tuple[str, ...]:
+    """Other channels of this merchant that are well, as far as is known."""
+    found = []
+    for channel in house.shelf:
+        well = house.lookout is None or state_of(house.lookout, "platform", channel.name, house.clock.now_ms()).word == OPERATIONAL
+        if channel.name == but or not well:
+            continue
+        try:
+            await house.account_for(merchant, channel.name, livemode)
+        except NoAccount:
+            continue
+        found.append(channel.name)
+    return tuple(found)
 
 
 def _attempt(house: House, order: Order, channel: str, account: str) -> Payment:

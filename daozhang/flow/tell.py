@@ -9,7 +9,7 @@ from daozhang.core.directory import Merchant
 from daozhang.core.evidence import Evidence
 from daozhang.core.faults import Conflict
 from daozhang.core.ids import out_trade_no
-from daozhang.core.payment import Method, Payment
+from daozhang.core.payment import OPEN, Method, Payment
 from daozhang.core.refund import Refund, RefundState
 from daozhang.core.texts import rfc3339
 from daozhang.core.verdict import judge, time_to_information_ms
@@ -18,10 +18,12 @@ from daozhang.diagnosis.history import remembered
 from daozhang.diagnosis.name import CauseNamed, name_causes
 from daozhang.diagnosis.words import by_when, next_steps, verdict_words
 from daozhang.flow import late
+from daozhang.flow.doorkeeper import MAINTENANCE, OPERATIONAL, state_of
 from daozhang.flow.find_out import Gone, due_ms
 from daozhang.flow.house import House
 from daozhang.flow.lookout import look_around
 from daozhang.flow.pen import Pen
+from daozhang.watch.texts import clock
 
 answer = late.answer
 NoQuestion = late.NoQuestion
@@ -35,6 +37,8 @@ def picture(
     now_ms: int,
     merchant: Merchant | None,
     around: Around | None = None,
+    incident: str = "",
+    warning: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The payment as every surface shows it (4-surfaces 9.2). ``evidence`` None: the causes name no evidence ids."""
     judged = judge(payment)
@@ -75,6 +79,8 @@ def picture(
         "till": payment.till,
         "metadata": payment.metadata,
         "announcements": [],
+        "incident": incident or None,
+        "warning": warning,
         "told_at": rfc3339(payment.told_ms),
         "created_at": rfc3339(payment.created_ms),
         "paid_at": rfc3339(payment.paid_ms),
@@ -97,10 +103,29 @@ async def described(
     lines = await house.store.evidence(payment.id) if needed else None
     refunded = payment.refunded_fen or payment.refunding_fen
     given_back = await house.store.refunds_of(payment.id) if refunded or whole else []
-    shown = picture(payment, lines, given_back, now, merchant, around)
+    # Only a payment that lacked information can belong to an incident: nothing is read for all others.
+    incident = await house.incidents.incident_of(payment.id) if needed and house.incidents is not None else ""
+    shown = picture(payment, lines, given_back, now, merchant, around, incident, warning_of(house, payment, now))
     if not whole:
         shown.pop("evidence", None)
     return shown
+
+
+def warning_of(house: House, payment: Payment, now_ms: int) -> dict[str, Any] | None:
+    """While it is open: its channel is known to be unwell. Not a word about this payment, which may be fine."""
+    if payment.state not in OPEN or house.lookout is None:
+        return None
+    state = state_of(house.lookout, "platform", payment.channel, now_ms)
+    if state.word == OPERATIONAL:
+        return None
+    name = house.channel(payment.channel).manifest["words"]
+    until = f"{clock(state.until_ms)} 前" if state.until_ms else ""
+    zh, en = ("在维护", "is under maintenance") if state.word == MAINTENANCE else ("现在不稳定", "is unstable at the moment")
+    by = f" until {clock(state.until_ms)}" if state.until_ms else ""
+    return {
+        "status": state.word, "until": rfc3339(state.until_ms), "incident": state.incident or None,
+        "says": {"zh": f"{name['zh']}{until}{zh},结果可能来得慢", "en": f"{name['en']} {en}{by}: the result may come late"},
+    }  # fmt: skip
 
 
 def cause_picture(named: CauseNamed | None) -> dict[str, Any] | None:

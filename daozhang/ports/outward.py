@@ -86,8 +86,9 @@ class _Short(Link):
             self._timer = asyncio.get_running_loop().call_later(_BODY_S, self._finish, False)
 
     def on_body(self, body: bytes) -> None:
-        """Counted and dropped: a status says all."""
+        """Little is kept: for most a status says all, and a robot says no in a few words."""
         self._got += len(body)
+        self._reply.body += body[: _MOST_BODY - len(self._reply.body)]
         if self._got > _MOST_BODY:
             self._finish(keep=False)
 
@@ -135,10 +136,18 @@ class Outward:
 
     async def post(self, target: Target, headers: dict[str, str], body: bytes, livemode: bool) -> Outcome:
         """One attempt; never raises for what the network does."""
+        return (await self.say(target, headers, body, livemode))[0]
+
+    async def say(self, target: Target, headers: dict[str, str], body: bytes, livemode: bool) -> tuple[Outcome, bytes]:
+        """`post`, with the first bytes of what was answered."""
+        answered = bytearray()
+        return await self._attempt(target, headers, body, livemode, answered), bytes(answered)
+
+    async def _attempt(self, target: Target, headers: dict[str, str], body: bytes, livemode: bool, answered: bytearray) -> Outcome:
         began = self._clock.monotonic_ms()
         try:
             async with asyncio.timeout(WITHIN_S):
-                status, after_s = await self._post(target, headers, body, self._loopback and not livemode)
+                status, after_s = await self._post(target, headers, body, self._loopback and not livemode, answered)
         except Forbidden as why:
             return Outcome(0, f"forbidden: {why}", took_ms=self._since(began))
         except TimeoutError:
@@ -158,7 +167,9 @@ class Outward:
     def _since(self, began: float) -> int:
         return round(self._clock.monotonic_ms() - began)
 
-    async def _post(self, target: Target, headers: dict[str, str], body: bytes, loopback: bool) -> tuple[int, int]:
+    async def _post(
+        self, target: Target, headers: dict[str, str], body: bytes, loopback: bool, answered: bytearray
+    ) -> tuple[int, int]:
         place = _Place(target.host, target.port, target.scheme, loopback)
         link = self._kept(place) or await self._connect(target, loopback)
         lines = [f"POST {target.path} HTTP/1.1", f"Host: {_host_of(target)}", f"Content-Length: {len(body)}"]
@@ -168,6 +179,7 @@ class Outward:
         except BaseException:
             link.abort()
             raise
+        answered += reply.body[:_MOST_BODY]
         if link.usable and len(self._idle[place]) < _IDLE_EACH:
             self._keep(place, link)
         else:

@@ -22,6 +22,7 @@ from daozhang.store.announcing import PgAnnouncing
 from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.fleet import PgFleet
+from daozhang.store.incidents import PgIncidents
 from daozhang.store.reading import OF_SALE, PgReading
 from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rollout import PgRollouts
@@ -101,7 +102,7 @@ async def _nothing(_link: Any) -> None:
     """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
-class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnouncing, PgRollouts):
+class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnouncing, PgRollouts, PgIncidents):
     """Store, Directory, Reading, Endpoints and Fleet. Open with `open`, end with `close`."""
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:

@@ -93,7 +93,7 @@ def rule_dead_files(house: House) -> Iterator[Fault]:
     for path, _ in house.package():
         module, text = house.module(path), path.read_text("utf-8")
         plug = "channels" in path.parts and path.name in ("wire.py", "verdict.py", "sign.py", "twin.py", "bill.py")
-        plug = plug or path.parent.name == "types"
+        plug = plug or path.parent.name in ("types", "ways")
         found = module.startswith((f"{PACKAGE}.cli.", f"{PACKAGE}.sim.")) or path.name == "__init__.py"
         if module not in named and not plug and not found and "__main__" not in text and "__main__" not in path.name:
             yield Fault(path, 1, "dead files", "nobody imports it and it is no entry point")

@@ -54,6 +54,7 @@ CARRIERS = {
     "sandbox/keys.py": "keys of the yard",
     "sandbox/main.py": "the twins' own process",
     "sim/episodes.py": "a seeded generator is the chance of its worlds",
+    "sim/outbreaks.py": "a seeded generator is the chance of its worlds",
     "sim/world.py": "a seeded generator is the world's chance",
     "store/batch.py": "the lane's name of this life",
     "store/embedded.py": "starts PostgreSQL",

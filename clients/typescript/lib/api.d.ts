@@ -55,49 +55,24 @@ export interface Balances {
     currency: string;
     balances: Record<string, number>;
 }
-/** A channel's bill of a day, read and laid beside our payments. ``file``: as it came, in base64, where it was asked for. */
-export interface Bill {
+/** Rates of the last five minutes; None where nothing was seen. */
+export interface BankHealth {
     object: string;
-    channel: string;
-    date: string;
-    kind: string;
-    bytes: number;
-    sha256: string;
-    lines: number;
-    kinds: Record<string, BillTotal>;
-    unreadable: number;
-    unreadable_lines: Array<UnreadableLine>;
-    comparison: BillComparison | null;
-    file?: string | null;
+    name: string;
+    status: "operational" | "degraded_performance" | "partial_outage" | "major_outage" | "under_maintenance" | (string & {});
+    until: string | null;
+    incident: string | null;
+    window_s: number;
+    payments: number;
+    success_rate: number | null;
+    technical_decline_rate: number | null;
+    business_decline_rate: number | null;
+    p95_ms: number | null;
 }
-/** By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here. */
-export interface BillComparison {
-    same: number;
-    missing: BillDifferences;
-    extra: BillDifferences;
-    amount: BillDifferences;
-}
-/** One order that the bill and our payments do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill. */
-export interface BillDifference {
-    order_no: string;
-    amount: number;
-    payment?: string | null;
-    merchant_order_no?: string | null;
-    status?: string | null;
-    paid_at?: string | null;
-    amount_in_bill?: number | null;
-    near_midnight?: boolean | null;
-}
-/** ``count`` is whole; ``data`` may hold the first of them only. */
-export interface BillDifferences {
-    count: number;
-    data: Array<BillDifference>;
-}
-/** What the lines of one kind add up to, in fen. */
-export interface BillTotal {
-    lines: number;
-    amount: number;
-    fee: number;
+export interface BankHealthList {
+    data: Array<BankHealth>;
+    has_more: boolean;
+    next_cursor: string | null;
 }
 /** ``confidence``: proven, likely or unknown; ``class``: members that cannot be told apart. */
 export interface Cause {
@@ -145,6 +120,26 @@ export interface ChannelAccount {
     fee_rate: number;
     settings: Record<string, unknown>;
 }
+export interface ChannelHealth {
+    object: string;
+    name: string;
+    status: "operational" | "degraded_performance" | "partial_outage" | "major_outage" | "under_maintenance" | (string & {});
+    until: string | null;
+    incident: string | null;
+    window_s: number;
+    payments: number;
+    success_rate: number | null;
+    technical_decline_rate: number | null;
+    business_decline_rate: number | null;
+    p95_ms: number | null;
+    words: Words;
+    last_probe?: Probe | null;
+}
+export interface ChannelHealthList {
+    data: Array<ChannelHealth>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
 export interface ChannelRefs {
     out_trade_no: string;
     trade_no: string | null;
@@ -158,7 +153,6 @@ export interface Code {
     hint: string;
     zh: string;
     en: string;
-    outcome: Record<string, string>;
 }
 export interface CodePage {
     data: Array<Code>;
@@ -323,6 +317,56 @@ export interface FactPage {
 export interface GoodsAnswer {
     goods_handed_over: boolean;
 }
+/** Many payments without information, one reason. ``says``: what we observe; ``probability`` is that of the party; ``yours``: the asking merchant's part. */
+export interface Incident {
+    id: string;
+    object: string;
+    livemode: boolean;
+    stage: "investigating" | "identified" | "monitoring" | "resolved" | "merged" | (string & {});
+    title: Words;
+    trouble: string;
+    place: string;
+    place_name: string;
+    party: string;
+    party_name: string | null;
+    cause: string;
+    probability: number;
+    share: number;
+    scope: Reach;
+    yours: Reach | null;
+    next_step: NextStep;
+    says: Words;
+    evidence: Array<Observation>;
+    published: boolean;
+    by: string;
+    onset_at: string | null;
+    opened_at: string | null;
+    identified_at: string | null;
+    recovered_at: string | null;
+    ended_at: string | null;
+    updated_at: string | null;
+    published_at: string | null;
+    merged_into: string | null;
+    split_from: string | null;
+    updates?: Array<IncidentUpdate> | null;
+}
+/** A line for its story; without words, what we observe. ``stage``: where it goes; empty: it stays. */
+export interface IncidentNews {
+    says?: Says | null;
+    stage?: "" | "identified" | "investigating" | "monitoring" | "resolved";
+}
+export interface IncidentPage {
+    data: Array<Incident>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
+export interface IncidentUpdate {
+    n: number;
+    at: string | null;
+    by: string;
+    stage: "investigating" | "identified" | "monitoring" | "resolved" | "merged" | (string & {});
+    says: Words;
+}
 /** ``secret`` stands only in the answer that made the key. */
 export interface Key {
     id: string;
@@ -348,6 +392,24 @@ export interface Lookup {
     within_s?: number;
     till?: string | null;
 }
+/** ``source``: person, or notice: the channel's own words. */
+export interface Maintenance {
+    id: string;
+    object: string;
+    party: string;
+    name: string;
+    from_at: string | null;
+    until_at: string | null;
+    source: string;
+    by: string;
+    says: Record<string, string>;
+    holds_now: boolean;
+}
+export interface MaintenancePage {
+    data: Array<Maintenance>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
 export interface Merchant {
     id: string;
     object: string;
@@ -371,11 +433,10 @@ export interface MerchantPage {
     next_cursor: string | null;
 }
 export interface Method {
-    type: "pay_by_code" | "pay_by_qr" | "plate" | (string & {});
+    type: "pay_by_code" | "pay_by_qr" | (string & {});
     channel: string;
     code_mask: string | null;
     qr: string | null;
-    pay: Record<string, string> | null;
 }
 /** The sandbox's clock after it was moved. */
 export interface Moved {
@@ -405,8 +466,24 @@ export interface NewEndpoint {
     description?: string;
     asymmetric?: boolean;
 }
+/** Opened by a person. ``place_name``: a channel, a bank, or the id of a merchant, store or till. */
+export interface NewIncident {
+    place: "all" | "bank" | "carrier" | "channel" | "merchant" | "region" | "shop" | "software" | "till";
+    place_name?: string;
+    trouble?: "dark" | "no_notify" | "refused" | "waiting";
+    says?: Says | null;
+    publish?: boolean;
+}
 export interface NewKey {
     scopes: Array<string>;
+}
+/** An announced window, times in RFC 3339. ``party``: platform (``name`` a channel) or bank. */
+export interface NewMaintenance {
+    party: "bank" | "platform";
+    name: string;
+    from: string;
+    to: string;
+    says?: Says | null;
 }
 export interface NewMerchant {
     name: string;
@@ -417,12 +494,19 @@ export interface NewMerchant {
 export interface NewPayment {
     amount: number;
     merchant_order_no: string;
-    method: PayByCode | PayByQr | PayByPlate;
+    method: PayByCode | PayByQr;
     till: string;
     currency?: "CNY";
     subject?: string;
     metadata?: Record<string, string>;
     wait_s?: number;
+}
+/** A probe that somebody made from elsewhere (``place``): whether the channel answered there. */
+export interface NewProbe {
+    channel: string;
+    place: string;
+    answered: boolean;
+    took_ms?: number;
 }
 export interface NewRefund {
     payment: string;
@@ -464,16 +548,19 @@ export interface NotedDevice {
     state: string;
     why: string;
 }
+/** One thing that was observed. ``kind``: symptom (``count``), share, cause (``probability``, of so many payments), payment. */
+export interface Observation {
+    kind: string;
+    name: string;
+    count?: number | null;
+    share?: number | null;
+    probability?: number | null;
+    payments?: number | null;
+}
 /** The payer's code, as the scanner read it. */
 export interface PayByCode {
     type: "pay_by_code";
     code: string;
-}
-/** A static code plate: the payer is on our page already, and confirms in the wallet. */
-export interface PayByPlate {
-    type: "plate";
-    wallet: string;
-    payer: string;
 }
 /** We show a QR that the payer scans. */
 export interface PayByQr {
@@ -519,6 +606,8 @@ export interface Payment {
     paid_at: string | null;
     decided_at: string | null;
     evidence?: Array<Evidence> | null;
+    incident?: string | null;
+    warning?: Warned | null;
 }
 export interface PaymentPage {
     data: Array<Payment>;
@@ -531,13 +620,21 @@ export interface Pinged {
     endpoint: string;
     event: string;
 }
+/** ``place``: here, or the name of the place elsewhere. */
+export interface Probe {
+    at: string | null;
+    place: string;
+    answered: boolean;
+    took_ms: number;
+    code: string | null;
+}
 export interface Problem {
     type: string;
     title: string;
     status: number;
     detail: string;
     instance?: string;
-    code: "account_unusable" | "bad_bill" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_bill" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+    code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "channel_shut" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "incident_ended" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
     request_id: string;
     retryable: boolean;
     next_step: {
@@ -554,6 +651,13 @@ export interface Problem {
     scanned?: string;
     refundable?: number;
     versions?: Array<string>;
+    verdict?: string;
+    channel?: string;
+    safe_to_retry_by?: unknown;
+    until?: unknown;
+    again_at?: string;
+    incident?: unknown;
+    alternatives?: Array<string>;
 }
 /** ``more_from``: where to go on when there were too many for one wish. */
 export interface Queued {
@@ -571,6 +675,13 @@ export interface Range {
 export interface Ranked {
     id: string;
     probability: number;
+}
+/** How far an incident reaches. */
+export interface Reach {
+    shops: number;
+    merchants: number;
+    payments: number;
+    amount: number;
 }
 /** One step of the explanation: ``hop`` (where the information stopped), ``blast`` (who else), ``signs``. */
 export interface Reasoning {
@@ -679,6 +790,11 @@ export interface SandboxWish {
     op?: string | null;
     order?: string | null;
 }
+/** The same words in both languages. */
+export interface Says {
+    zh: string;
+    en: string;
+}
 export interface Status {
     ready: boolean;
     channels: Array<string>;
@@ -716,14 +832,17 @@ export interface TypePage {
     has_more: boolean;
     next_cursor: string | null;
 }
-export interface UnreadableLine {
-    line: number;
-    why: string;
-}
 export interface Version {
     name: string;
     version: string;
     api: string;
+}
+/** The channel of an open payment is known to be unwell: its ``status`` as in /v1/health/channels. */
+export interface Warned {
+    status: "operational" | "degraded_performance" | "partial_outage" | "major_outage" | "under_maintenance" | (string & {});
+    until: string | null;
+    incident: string | null;
+    says: Words;
 }
 export interface WebhookAttempt {
     event: string;
@@ -949,13 +1068,36 @@ export declare const doors: (send: Send) => {
     }) => Promise<CausePage>;
     /** 一个原因(编号或名字) / one cause, by its id or number */
     getCausesId: (id: string) => Promise<CauseCard>;
-    /** 渠道某一天的账单,与我们的支付对照 / a channel's bill of a day, beside our payments */
-    getBills: (query?: {
-        "channel"?: string | number;
-        "date"?: string | number;
-        "kind"?: string | number;
-        "file"?: string | number;
-    }) => Promise<Bill>;
+    /** 事件 / incidents */
+    getIncidents: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "stage"?: string | number;
+    }) => Promise<IncidentPage>;
+    /** 人工开事件 / open an incident by hand */
+    postIncidents: (body: NewIncident) => Promise<Incident>;
+    /** 一个事件及其经过 / one incident and its story */
+    getIncidentsId: (id: string) => Promise<Incident>;
+    /** 事件:新进展 / tell on an incident */
+    postIncidentsIdUpdates: (id: string, body: IncidentNews) => Promise<Incident>;
+    /** 发布事件 / publish an incident */
+    postIncidentsIdPublish: (id: string) => Promise<Incident>;
+    /** 关闭事件 / close an incident */
+    postIncidentsIdResolve: (id: string, body: IncidentNews) => Promise<Incident>;
+    /** 渠道现况:成功率、技术和业务拒绝率、延迟 / channels now: success, technical and business declines, latency */
+    getHealthChannels: () => Promise<ChannelHealthList>;
+    /** 发卡行现况 / issuing banks now */
+    getHealthBanks: () => Promise<BankHealthList>;
+    /** 登记别处的探测结果 / enter a probe made from elsewhere */
+    postHealthProbes: (body: NewProbe) => Promise<Probe>;
+    /** 维护窗口 / announced maintenance */
+    getMaintenance: (query?: {
+        "since"?: string | number;
+    }) => Promise<MaintenancePage>;
+    /** 登记维护窗口 / enter a maintenance window */
+    postMaintenance: (body: NewMaintenance) => Promise<Maintenance>;
+    /** 取消维护窗口 / remove a maintenance window */
+    deleteMaintenanceId: (id: string) => Promise<Deleted>;
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => Promise<Balances>;
     /** 告警 / alarms */
@@ -966,8 +1108,6 @@ export declare const doors: (send: Send) => {
     /** 渠道结果码及其结论 / channel codes and what they prove */
     getCodes: (query?: {
         "channel"?: string | number;
-        "operation"?: string | number;
-        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<CodePage>;
     /** 沙箱:付款码 / sandbox: a payment code */

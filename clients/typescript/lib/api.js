@@ -132,8 +132,30 @@ export const doors = (send) => ({
     getCauses: (query = {}) => send("GET", `/v1/causes`, { query }),
     /** 一个原因(编号或名字) / one cause, by its id or number */
     getCausesId: (id) => send("GET", `/v1/causes/${encodeURIComponent(id)}`, {}),
-    /** 渠道某一天的账单,与我们的支付对照 / a channel's bill of a day, beside our payments */
-    getBills: (query = {}) => send("GET", `/v1/bills`, { query }),
+    /** 事件 / incidents */
+    getIncidents: (query = {}) => send("GET", `/v1/incidents`, { query }),
+    /** 人工开事件 / open an incident by hand */
+    postIncidents: (body) => send("POST", `/v1/incidents`, { body }),
+    /** 一个事件及其经过 / one incident and its story */
+    getIncidentsId: (id) => send("GET", `/v1/incidents/${encodeURIComponent(id)}`, {}),
+    /** 事件:新进展 / tell on an incident */
+    postIncidentsIdUpdates: (id, body) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/updates`, { body }),
+    /** 发布事件 / publish an incident */
+    postIncidentsIdPublish: (id) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/publish`, {}),
+    /** 关闭事件 / close an incident */
+    postIncidentsIdResolve: (id, body) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/resolve`, { body, safe: true }),
+    /** 渠道现况:成功率、技术和业务拒绝率、延迟 / channels now: success, technical and business declines, latency */
+    getHealthChannels: () => send("GET", `/v1/health/channels`, {}),
+    /** 发卡行现况 / issuing banks now */
+    getHealthBanks: () => send("GET", `/v1/health/banks`, {}),
+    /** 登记别处的探测结果 / enter a probe made from elsewhere */
+    postHealthProbes: (body) => send("POST", `/v1/health/probes`, { body }),
+    /** 维护窗口 / announced maintenance */
+    getMaintenance: (query = {}) => send("GET", `/v1/maintenance`, { query }),
+    /** 登记维护窗口 / enter a maintenance window */
+    postMaintenance: (body) => send("POST", `/v1/maintenance`, { body }),
+    /** 取消维护窗口 / remove a maintenance window */
+    deleteMaintenanceId: (id) => send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {}),
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => send("GET", `/v1/balances`, {}),
     /** 告警 / alarms */

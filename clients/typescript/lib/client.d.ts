@@ -168,12 +168,24 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
         "party"?: string | number;
     }) => Promise<import("./api.ts").CausePage>;
     getCausesId: (id: string) => Promise<import("./api.ts").CauseCard>;
-    getBills: (query?: {
-        "channel"?: string | number;
-        "date"?: string | number;
-        "kind"?: string | number;
-        "file"?: string | number;
-    }) => Promise<import("./api.ts").Bill>;
+    getIncidents: (query?: {
+        "cursor"?: string | number;
+        "limit"?: string | number;
+        "stage"?: string | number;
+    }) => Promise<import("./api.ts").IncidentPage>;
+    postIncidents: (body: import("./api.ts").NewIncident) => Promise<import("./api.ts").Incident>;
+    getIncidentsId: (id: string) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdUpdates: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdPublish: (id: string) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdResolve: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
+    getHealthChannels: () => Promise<import("./api.ts").ChannelHealthList>;
+    getHealthBanks: () => Promise<import("./api.ts").BankHealthList>;
+    postHealthProbes: (body: import("./api.ts").NewProbe) => Promise<import("./api.ts").Probe>;
+    getMaintenance: (query?: {
+        "since"?: string | number;
+    }) => Promise<import("./api.ts").MaintenancePage>;
+    postMaintenance: (body: import("./api.ts").NewMaintenance) => Promise<import("./api.ts").Maintenance>;
+    deleteMaintenanceId: (id: string) => Promise<import("./api.ts").Deleted>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;
@@ -181,8 +193,6 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").AlarmPage>;
     getCodes: (query?: {
         "channel"?: string | number;
-        "operation"?: string | number;
-        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<import("./api.ts").CodePage>;
     postSandboxCode: (body: import("./api.ts").SandboxWish) => Promise<Record<string, unknown>>;

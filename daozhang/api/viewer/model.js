@@ -41,7 +41,7 @@ export function rows(page, schema, open, depth = 0, above = []) {
 
 const KNOWN = {
   amount: 1250, merchant_order_no: "A-1", till: "till_…", store: "sto_…", payment: "pay_…", code: "28…", subject: "收款", wait_s: 5, name: "1号", url: "https://shop.example/hook",
-  from: "2026-12-01T00:00:00Z", to: null, scopes: ["payments:read"], channel: "alipay", no_tail: "8841", goods_handed_over: true, by: "till", seconds: 60, type: "speaker", command: "self_test",
+  from: "2026-12-01T00:00:00Z", to: "2026-12-01T01:00:00Z", place: "channel", place_name: "alipay", scopes: ["payments:read"], channel: "alipay", no_tail: "8841", goods_handed_over: true, by: "till", seconds: 60, type: "speaker", command: "self_test",
 };
 
 /** A small body that shows what is needed. */

@@ -16,7 +16,7 @@ export const WORDS = {
 
 export const TAGS = {
   payments: "支付", refunds: "退款", merchants: "商户", stores: "门店", tills: "收银台", keys: "密钥", channel_accounts: "渠道账户", events: "事件",
-  webhook_endpoints: "回调", request_log: "请求日志", devices: "设备", device_types: "设备类型", speakers: "音箱", receipts: "小票", balances: "余额", alarms: "告警",
+  webhook_endpoints: "回调", request_log: "请求日志", devices: "设备", device_types: "设备类型", speakers: "音箱", receipts: "小票", balances: "余额", alarms: "告警", incidents: "事件", health: "渠道和银行现况", maintenance: "维护窗口",
   codes: "渠道结果码", sandbox: "沙箱", version: "版本", status: "状态", "asyncapi.json": "设备接口", operations: "运维",
 };
 

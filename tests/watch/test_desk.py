@@ -1,0 +1,161 @@
+"""The desk: what looks like many is one, what looks like one is two, and what is said has words for everybody."""
+
+import itertools
+import random
+from collections.abc import Callable
+
+from daozhang.core.incident import PLACES, Incident, Stage, Step
+from daozhang.diagnosis.cause import PEOPLE
+from daozhang.diagnosis.window import Places, Sighting
+from daozhang.watch import texts
+from daozhang.watch.banks import Banks
+from daozhang.watch.change import LEAST, Usual, burst, well_since
+from daozhang.watch.counts import DARK, SLOT_MS, Counts, Slot
+from daozhang.watch.desk import Desk
+from daozhang.watch.where import where
+from daozhang.watch.whose import whose
+
+START = 1_795_400_000_000
+NAMES = {"alipay": {"zh": "支付宝", "en": "Alipay"}}
+Sick = Callable[[float, str, str], bool]  # seconds, channel, shop
+
+
+def play(sick: Sick, seconds: int = 90, per_s: int = 6, named: str = "platform.outage", healthy_s: int = 60) -> tuple[Desk, list[Step]]:
+    """Traffic of three channels and nine shops; after ``healthy_s`` the sick ones are dark."""
+    ids, dice, steps = itertools.count(), random.Random(4), list[Step]()
+    made = itertools.count(1)
+    desk = Desk(lambda: f"inc_{next(made)}", NAMES)
+    for second in range(healthy_s + seconds):
+        now = START + second * 1_000
+        for _ in range(per_s):
+            at, channel, shop = second - 6, dice.choice(("alipay", "wechatpay", "unionpay")), f"s{dice.randrange(9)}"
+            dark = at >= healthy_s and sick(at - healthy_s, channel, shop)
+            one = Sighting(f"pay_{next(ids)}", now - 6_000, Places(f"t{shop}", shop, "", "", "", channel), "silence" if dark else "", "",
+                           f"m{shop}", 1_250, 40)  # fmt: skip
+            desk.see(one)
+            if dark:
+                desk.named(one.id, ((named, 0.9),))
+        steps += desk.look(now)
+    return desk, steps
+
+
+def open_ones(desk: Desk) -> set[tuple[str, str]]:
+    return {case.place for case in desk.cases.values()}
+
+
+def test_one_channel_after_the_other_is_one_incident_in_the_end() -> None:
+    order = ("alipay", "wechatpay", "unionpay")
+    desk, steps = play(lambda at, channel, shop: at >= 12 * order.index(channel), named="us.egress")
+    assert open_ones(desk) == {("all", "*")}
+    [case] = desk.cases.values()
+    assert case.incident.party == "us" and case.incident.payments > 300 and case.incident.merchants == 9
+    written = {hit.payment for step in steps for hit in step.hits}
+    assert len(written) == case.incident.payments  # each counts once, whatever was merged
+
+
+def test_two_faults_at_once_are_two_incidents() -> None:
+    desk, _ = play(lambda at, channel, shop: channel == "alipay" or shop == "s5")
+    assert open_ones(desk) >= {("channel", "alipay")} and {kind for kind, _ in open_ones(desk)} & {"shop", "till", "merchant"}
+    small = next(case for case in desk.cases.values() if case.place[0] != "channel")
+    assert small.shops == {"s5"}
+
+
+def test_an_ended_one_is_not_said_twice_and_a_relapse_goes_back() -> None:
+    _, steps = play(lambda at, channel, shop: channel == "alipay" and not 40 <= at < 100, seconds=140)
+    stages = [step.incident.stage for step in steps if step.event]
+    assert Stage.MONITORING in stages and stages[-1] in (Stage.IDENTIFIED, Stage.INVESTIGATING)
+    assert len({step.incident.id for step in steps}) == 1 and stages.count(Stage.RESOLVED) == 0
+
+
+def test_news_is_told_now_and_then_but_every_payment_is_written_down() -> None:
+    _, steps = play(lambda at, channel, shop: channel == "alipay")
+    assert sum(bool(step.event) for step in steps) <= 12 and sum(len(step.hits) for step in steps) > 100
+    told = [step for step in steps if step.event]
+    assert told[0].event == "incident.opened" and all(step.says["zh"].startswith("我们观察到") and step.says["en"].startswith("We observe") for step in told)
+    published = [step for step in steps if step.incident.published_ms]
+    assert published and published[0].incident.stage is Stage.IDENTIFIED and published[0].incident.payments >= 20
+
+
+def test_every_place_and_stage_has_words_for_six_people() -> None:
+    for place, stage in itertools.product(PLACES, Stage):
+        one = Incident("inc_1", False, DARK, place, "*" if place == "all" else "alipay", START, START, stage=stage, party="bank", merged_into="inc_0",
+                       recovered_ms=START, amount_fen=123_405)  # fmt: skip
+        words = texts.people(one)
+        assert set(words) == set(PEOPLE) and all(said["zh"] and said["en"] for said in words.values())
+        assert len(words["cashier"]["zh"]) <= 20 and "¥1234.05" in texts.observed(one, NAMES)["zh"]
+        if stage not in (Stage.RESOLVED, Stage.MERGED, Stage.MONITORING):
+            assert "重收" in words["cashier"]["zh"] or place == "merchant"
+            assert "不要" in words["payer"]["zh"] or "请勿" in words["payer"]["zh"]
+
+
+def slots(*counts: tuple[int, int]) -> list[Slot]:
+    made = []
+    for at, (dark, fine) in enumerate(counts):
+        one = Slot(START // SLOT_MS + at)
+        one.add(DARK, dark)
+        one.add("", fine)
+        made.append(one)
+    return made
+
+
+def test_a_burst_is_more_than_chance_and_its_onset_is_where_it_began() -> None:
+    now, usual = START + 9 * SLOT_MS, LEAST[DARK]
+    assert burst(slots(*[(0, 20)] * 9), DARK, usual, now) is None
+    assert burst(slots((0, 20), (1, 19), (0, 20), (1, 19), (1, 20), (1, 20)), DARK, usual, now) is None  # ordinary bad luck
+    found = burst(slots((0, 20), (0, 20), (0, 20), (9, 11), (8, 12), (9, 9)), DARK, usual, now)
+    assert found is not None and found.first == START // SLOT_MS + 3 and found.troubled == 26
+    assert burst(slots((3, 0), (1, 0)), DARK, usual, now) is None  # four payments are no incident
+
+
+def test_a_recovery_needs_payments_that_get_through() -> None:
+    usual = LEAST[DARK]
+    assert well_since([(9, 0, 0), (8, 0, 0), (7, 12, 0)], usual, 0.95) is None
+    assert well_since([(9, 0, 8), (8, 0, 9), (7, 12, 0)], usual, 0.95) == 8
+    assert well_since([(9, 5, 6), (8, 6, 5), (7, 12, 0)], usual, 0.5) is None
+
+
+def test_usual_is_learned_and_bounded() -> None:
+    usual = Usual()
+    assert usual.share(DARK) == LEAST[DARK]
+    for _ in range(500):
+        usual.learn(DARK, 1, 49)
+    assert 0.03 < usual.share(DARK) < 0.05
+    for _ in range(5_000):
+        usual.learn(DARK, 50, 0)
+    assert usual.share(DARK) == 0.25
+
+
+def test_a_bank_is_missed_only_where_it_was_usual() -> None:
+    banks, dice, n = Banks(), random.Random(3), 0
+    first = START // SLOT_MS
+    for slot in range(first, first + 40):
+        for _ in range(10):
+            bank = dice.choices(["ICBC", "CCB", "ABC"], [0.4, 0.4, 0.2])[0]
+            if slot < first + 30 or bank != "ICBC":
+                n += 1
+                banks.see(Sighting(f"p{n}", slot * SLOT_MS, Places("", "", "", "", "", "wechatpay"), "", bank))
+        if slot < first + 30:
+            banks.learn(slot, slot)
+    missing = banks.missing(set(), first + 30, first + 39)
+    assert missing.bank == "ICBC" and missing.sure > 10 and 0.3 < missing.usual < 0.5
+    assert banks.missing({"alipay"}, first + 30, first + 39).bank == "" and banks.missing(set(), first + 20, first + 29).sure < 3
+
+
+def test_the_smallest_place_that_explains_it_all() -> None:
+    counts = {("all", "*"): (40, 200), ("channel", "alipay"): (40, 60), ("shop", "s1"): (12, 20), ("till", "t1"): (6, 9)}
+    found = where(counts, lambda place: counts.get(place, (0, 0)))
+    assert found.place == ("channel", "alipay") and found.ahead > 0
+    assert whose(("channel", "alipay"), ("channel", "alipay"), DARK, [(("platform.outage", 0.8), ("us.egress", 0.2))] * 5).party == "platform"
+    assert whose(("bank", "ICBC"), ("channel", "wechatpay"), DARK, [(("platform.degraded", 0.5), ("bank.slow", 0.4))] * 5)[:2] == ("bank", "ICBC")
+    assert whose(("all", "*"), ("all", "*"), DARK, []).probability < 0.7
+
+
+def test_memory_is_bounded_and_repeats_count_once() -> None:
+    counts = Counts()
+    for n in range(3_000):
+        at = START + n * 1_000
+        one = Sighting(f"p{n}", at, Places(f"t{n % 7}", f"s{n % 3}", "", "", "", "alipay"), "silence" if n % 50 == 0 else "", "", "m1")
+        assert bool(counts.see(one)) == (n % 50 == 0)
+        assert counts.see(one) == "" and counts.see(one._replace(symptom="")) == ""  # a dark one stays dark
+    assert len(counts) <= 200 and len(counts.slots(("all", "*"))) <= 40
+    assert counts.within(("all", "*"), DARK, 0, 1 << 40)[0] <= 5

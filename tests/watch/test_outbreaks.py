@@ -1,0 +1,61 @@
+"""Incidents on virtual time: found in time with the right party and scope, recovery told in time, and never one for nothing.
+
+The labels stay with `daozhang.sim.outbreaks`; the watch sees what a running system sees.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+
+from daozhang.core.incident import Stage
+from daozhang.sim.outbreaks import PLACE_OF, Plan, Told, Town
+
+IN_TIME_MS = 60_000
+
+
+def wrong(told: Told) -> list[str]:
+    """What a run falls short of; empty: it is as promised. Only faults that hit twenty payments in their first minute count."""
+    if told.first_minute < 20:
+        return []
+    name, found = f"{told.plan.fault} {told.plan.seed}", []
+    if not 0 <= told.found_ms <= IN_TIME_MS or not 0 <= told.identified_ms <= IN_TIME_MS:
+        found.append(f"{name}: found after {told.found_ms}, whose after {told.identified_ms}")
+    if not 0 <= told.recovered_ms <= IN_TIME_MS:
+        found.append(f"{name}: recovery told after {told.recovered_ms}")
+    if not (told.party_right and told.place_right):
+        found.append(f"{name}: {[(one.place, one.place_name, one.party) for one in told.incidents]}")
+    if told.recall < 0.85:
+        found.append(f"{name}: it knows {told.recall:.2f} of its payments")
+    return found
+
+
+@pytest.mark.parametrize(("fault", "seeds"), [
+    ("platform.outage", (1,)), ("platform.degraded", (1, 8)), ("bank.unavailable", (0, 4)), ("bank.slow", (9,)),
+    ("clearing.outage", (3,)), ("us.egress", (1,)), ("waiting", (0,)),
+])  # fmt: skip
+def test_an_incident_is_found_with_its_party_and_its_end_is_told(fault: str, seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        told = Town(Plan(seed, fault, onset_s=180, lasts_s=150)).run()
+        assert told.first_minute >= 20 and wrong(told) == []
+        ours = [one for one in told.incidents if one.place == PLACE_OF[fault]]
+        assert ours[-1].stage is Stage.RESOLVED and ours[-1].published_by == "rule"
+
+
+def test_a_healthy_hour_has_no_incident() -> None:
+    told = Town(Plan(5, "", onset_s=3600)).run()
+    assert told.payments > 14_000 and told.incidents == []
+
+
+@pytest.mark.prove
+def test_every_fault_of_many_worlds() -> None:
+    runs = [Town(Plan(seed, fault)).run() for fault in PLACE_OF for seed in range(100, 125)]
+    counted = [told for told in runs if told.first_minute >= 20]
+    found = [line for told in counted for line in wrong(told)]
+    print(f"{len(counted)} incidents, {len(found)} fall short", *found, sep="\n")
+    assert len(counted) >= 200 and len(found) <= len(counted) // 100
+
+
+@pytest.mark.prove
+def test_seven_healthy_days() -> None:
+    false = {seed: told.incidents for seed in range(7) if (told := Town(Plan(seed, "", onset_s=86_400)).run()).incidents}
+    assert false == {}
