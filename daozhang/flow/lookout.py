@@ -47,7 +47,7 @@ class Lookout:
                 self._queried.clear()
             bank = finding.detail.get("bank_type")
             if bank:
-                self._banks[payment.id] = str(bank)[:32]
+                self._banks[payment.id] = str(bank)[:32].removesuffix("_DEBIT").removesuffix("_CREDIT")  # one bank, two kinds of card
             if op is Op.QUERY and payment.method is Method.PAY_BY_QR:
                 self._queried.add(payment.id)
 
