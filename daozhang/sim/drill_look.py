@@ -53,7 +53,9 @@ class Episode:
 
     @property
     def last(self) -> Answer | None:
-        return self.answers[-1] if self.answers else None
+        """What was said last while the question stood: once proven, the product withdraws what holds no more."""
+        said = [one for one in self.answers if one.id != "none"]
+        return said[-1] if said else self.answers[-1] if self.answers else None
 
     def right(self, one: Answer | None) -> bool:
         return one is not None and any(label in one.members for label in self.labels)
@@ -69,6 +71,8 @@ class Episode:
         """When the right answer stood from then on; None: it never did."""
         since = None
         for one in reversed(self.answers):
+            if one.id == "none" and since is None and self.right(self.last):
+                continue
             if not self.right(one):
                 break
             since = one.at_ms
@@ -115,16 +119,17 @@ class Looker:
 
     async def _unproven(self, sale: Sale, payment: Payment) -> None:
         clock, dark = self.world.clock, payment.created_ms + DARK_MS
-        one = self._open(payment.id, "unproven", sale.label or sale.money or "none", dark)
+        one = self._open(payment.id, "unproven", sale.label or sale.hesitates or sale.money or "none", dark)
         for after in _LOOKS_MS:
             await clock.sleep_until(dark + after)
             payment = await self._look(one, payment.id, "why_no_information")
             now = clock.now_ms()
             if payment.proven and now - payment.decided_ms >= _SETTLES_MS and now - dark >= _LEAST_MS:
                 break
-        if sale.money and sale.arrived and payment.state in NOTHING_TAKEN:
+        if sale.money and payment.refusal and payment.state in NOTHING_TAKEN:
             await self._declined(sale, payment)
-        one.labels = (sale.label or sale.money or "none",)
+        true = [sale.label or sale.hesitates or sale.money or sale.also or "none", *filter(None, [sale.also])]
+        one.labels = tuple(dict.fromkeys(true))
 
     async def _declined(self, sale: Sale, payment: Payment) -> None:
         one = self._open(payment.id, "declined", sale.money or sale.label or "none", payment.decided_ms)

@@ -22,7 +22,7 @@ _NUMBER = re.compile(rb"DZ[0-9A-Z]{26}")
 _GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}
 _MOST_QUERIES = 80
 _NEVER_LEFT = {"refused": "CONNECT_REFUSED", "dns": "DNS_FAILURE", "tls": "TLS_HANDSHAKE_FAILED", "connect_timeout": "CONNECT_TIMEOUT"}
-_MODES = {"http_500": "error_500", "http_503": "maintenance", "garbage": "garbage", "forged": "forged", "unknown_code": "unknown_code"}
+_MODES = {"http_500": "error_500", "http_503": "maintenance", "garbage": "garbage", "forged": "forged", "unknown_code": "unknown_code", "stale": "query_stale"}
 _SLOW_MS = (5_200, 15_000)
 
 
@@ -40,6 +40,8 @@ class Sale:
     method: Method
     habit: str = "pays"
     hands: str = ""
+    also: str = ""  # a second fault that kept its information away afterwards
+    hesitates: str = ""  # what keeps the information away while the payer does nothing
     payment: str = ""
     label: str = ""
     money: str = ""
@@ -48,6 +50,8 @@ class Sale:
     arrived: bool = False
     queries: list[int] = field(default_factory=list)
     told_ms: int = 0
+    busy_until_ms: int = 0  # a slow bank is still at it: nobody knows the end yet
+    notify_late_s: float = -1.0
 
 
 class Crashed(Exception):
@@ -88,6 +92,8 @@ class DrillNet:
             return await self._never_left(how, request)
         if sale is not None:
             sale.left = True
+        if how == "slow" and sale is not None:
+            sale.busy_until_ms = now + round(self._dice.uniform(*_SLOW_MS))
         return await self._travel(sale if first else None, twin, request, how, one.fault.play.charged if one is not None else 1.0)
 
     def _fate(self, sale: Sale | None, first: bool, now: int) -> tuple[str, AtWork | None]:
@@ -104,7 +110,11 @@ class DrillNet:
                     one.strikes(now)
                 slow = one.fault.cause == "bank.slow" and not one.fault.symptom
                 return "crash" if play.kind == "crash" else "slow" if slow else symptom_of(one, self._dice), one
+            if not first and now < sale.busy_until_ms:
+                return "stale", None
             if not first and self._dice.random() < one.later:
+                if sale.by is None or sale.by.fault.play.kind == "notify":
+                    sale.also = one.fault.cause
                 return symptom_of(one, self._dice), one
         if first and self._dice.random() < self._unknown_rate:
             sale.label = sale.label or "info.reply_lost"
@@ -154,7 +164,7 @@ class DrillNet:
             if sale is not None and mode not in ("maintenance", "system_error_clean"):
                 sale.arrived = True
         trail: dict[str, Any] = {"resolved": 0.1, "connected": there / 2, "sent_headers": there / 2 + 0.1, "sent_body": there / 2 + 0.2}
-        wait = d.uniform(*_SLOW_MS) if how == "slow" else said.delay_ms + self._latency_ms * d.uniform(0.5, 1.5) / 2
+        wait: float = sale.busy_until_ms - began if how == "slow" and sale is not None else said.delay_ms + self._latency_ms * d.uniform(0.5, 1.5) / 2
         left = began + request.deadline_ms - self._clock.now_ms()
         if how == "timeout" or said.wire in (Wire.NO_REPLY, Wire.DRIP) or wait > left:
             await asyncio.sleep(max(left, 0) / 1000)

@@ -41,6 +41,7 @@ _SHOWN_MS = 800  # a QR is on the screen by then
 _SETTLES_MS = 600_000
 _LONG_MS = 13 * 3_600_000
 _HORIZON_MS = 20_000
+_HOLDS_NOTIFIES = ("platform.", "bank.", "clearing.")
 _CARD = "card:{}_{}"
 
 
@@ -134,7 +135,7 @@ class DrillWorld:
             return
         sale = self.sales[int(stored.merchant_order_no[2:]) - 1]
         if sale.payment:
-            sale = replace(sale, habit="pays", hands="", label="", money="", by=None, left=False, arrived=False, queries=[], told_ms=0)
+            sale = replace(sale, habit="pays", hands="", hesitates="", also="", label="", money="", by=None, left=False, arrived=False, queries=[], told_ms=0)
         sale.payment = stored.id
         self.by_payment[stored.id] = sale
 
@@ -275,7 +276,11 @@ class DrillWorld:
     def _notify_late(self, twin: Twin, push: Push) -> float | None:
         """Seconds that a notify is late; None: it is lost. A payment that was asked about in time is in nobody's dark."""
         sale, now = self._sale_of(_number(twin, push)), self.clock.now_ms()
-        if sale is None or sale.method is not Method.PAY_BY_QR:
+        if sale is None:
+            return 0.0
+        if sale.by is not None and sale.by.fault.cause.startswith(_HOLDS_NOTIFIES):
+            return self._held(sale, now)
+        if sale.method is not Method.PAY_BY_QR:
             return 0.0
         for one in self.faults:
             if one.fault.play.kind != "notify" or not one.on(now) or not one.reaches(sale.place, sale.channel, sale.bank):
@@ -285,6 +290,14 @@ class DrillWorld:
                 one.strikes(now)
             if sale.by is one:
                 return float(one.report["late_s"]) or None
+        return 0.0
+
+    def _held(self, sale: Sale, now: int) -> float:
+        """What is ill at the channel or the bank tells of its payments late too."""
+        if sale.notify_late_s < 0:
+            ill = self.dice.random() < 0.9
+            sale.notify_late_s = max(self.dice.uniform(8, 60) if ill else 0.0, (sale.busy_until_ms - now) / 1000)
+            return sale.notify_late_s
         return 0.0
 
     # -- people -------------------------------------------------------------------------------------------------------------------
@@ -322,7 +335,7 @@ class DrillWorld:
             kinds = play.habits.get(sale.channel)
             if kinds and self._people.random() < one.share:
                 sale.habit, sale.hands = str(self._people.choice(kinds)), str(play.report.get("hands", ""))
-                sale.by = one
+                sale.by, sale.hesitates = one, "payer.not_completed" if sale.hands else ""
                 if play.asks == "money":
                     sale.money = one.fault.cause
                 else:
