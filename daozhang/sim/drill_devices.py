@@ -45,6 +45,7 @@ class DrillFleet:
         self._at: dict[tuple[str, str], list[Box]] = defaultdict(list)
         self._speaks: dict[str, Box] = {}
         self._said: dict[str, list[Announcement]] = defaultdict(list)
+        self.resting = False  # the drill is over
         self.on_played: Callable[[str, int], None] = lambda payment, at_ms: None
 
     def add(self, device: Device, place: Place) -> Box:
@@ -82,6 +83,8 @@ class DrillFleet:
         await loop.create_future()
 
     def _beat(self, box: Box) -> None:
+        if self.resting:
+            return
         asyncio.get_running_loop().call_later(self._beat_ms / 1000, self._beat, box)
         now = self._clock.now_ms()
         if box.gone is not None:

@@ -38,8 +38,7 @@ from daozhang.sim.world import START_MS, SeededRand, SimTasks, dice
 _SHELF = Shelf.look()
 _WAIT_MS = 5_000
 _SHOWN_MS = 800  # a QR is on the screen by then
-_SETTLES_MS = 600_000
-_LONG_MS = 13 * 3_600_000
+_LONG_MS = 80 * 3_600_000
 _HORIZON_MS = 20_000
 _HOLDS_NOTIFIES = ("platform.", "bank.", "clearing.")
 _CARD = "card:{}_{}"
@@ -406,7 +405,9 @@ class DrillWorld:
         """The faults are over: everybody must come to know."""
         for one in self.faults:
             one.until_ms = min(one.until_ms, self.end_ms)
-        await asyncio.sleep(60)
+        await asyncio.sleep(240)  # longer than the namer follows a payment
+        self.fleet.resting = True
+        self.namer.stop()
         while self.store.timers and self.clock.now_ms() < self.end_ms + _LONG_MS:
             await self.clock.sleep_until(max(self.clock.now_ms() + 1_000, min(d.run_at_ms for d in self.store.timers.values()) + 1_000))
         await asyncio.sleep(30)
