@@ -50,6 +50,7 @@ class Episode:
     labels: tuple[str, ...]
     dark_ms: int
     answers: list[Answer] = field(default_factory=list)
+    code: str = ""
 
     @property
     def last(self) -> Answer | None:
@@ -169,6 +170,7 @@ class Looker:
         assert payment is not None
         told = await described(world.house, payment, None, deep=True)
         one.answers.append(answer_of(told[question], world.clock.now_ms()))
+        one.code = str((payment.refusal or payment.doubt or {}).get("code") or one.kind)
         return payment
 
     # -- tills ---------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ class Ran:
 
     report: dict[str, Any]
     page: dict[str, Any] = field(default_factory=dict)
+    episodes: list[Episode] = field(default_factory=list)
+    series: dict[str, list[float]] = field(default_factory=dict)
 
 
 def run_drill(drill: Drill, seed: int) -> Ran:
@@ -86,7 +88,27 @@ def graded(world: DrillWorld, episodes: Sequence[Episode]) -> Ran:
         "incident_detection_s": percentiles(incidents.detection_s()),
         "manners_violations": len(world.net.manners),
     }
-    return Ran(report, _page(world, episodes, bins, incidents))
+    return Ran(report, _page(world, episodes, bins, incidents), list(episodes), series(world))
+
+
+def series(world: DrillWorld) -> dict[str, list[float]]:
+    """What a monitoring system would draw of this run, in steps of five seconds: for methods that read metrics."""
+    steps = round(world.drill.minutes * 12)
+    rows: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
+    for sale in world.by_payment.values():
+        p = world.store.payments_[sale.payment]
+        at = (p.created_ms - START_MS) // 5_000
+        if at >= steps:
+            continue
+        late = (p.decided_ms or world.end_ms) - p.created_ms > 5_000
+        rows["all dark"][at] += late
+        rows[f"channel {p.channel} dark"][at] += late
+        rows[f"merchant {sale.place.merchant} dark"][at] += late
+        rows["out errors"][at] += bool(p.doubt) and str((p.doubt or {}).get("hint")) == "us.egress"
+        rows[f"channel {p.channel} seconds"][at] += min((p.decided_ms - p.created_ms) / 1000, 60) if p.decided_ms else 60
+        if p.channel == "wechatpay" and p.captured_fen and not late:
+            rows[f"bank {sale.bank} missing"][at] -= 1  # what is told is a success; fewer of them is a rise
+    return dict(rows)
 
 
 def _part(of: float, whole: int, empty: float | None = None) -> float | None:
