@@ -26,7 +26,7 @@ from daozhang.sim.grade import grade
 _POINTS = {"channel": "platform", "bank": "bank", "out": "us", "all": "clearing", "merchant": "network"}
 _ASKED = ("platform.outage", "platform.degraded", "platform.maintenance", "bank.unavailable", "bank.maintenance", "bank.slow", "clearing.outage",
           "us.egress", "us.certificate")  # fmt: skip
-_MOST_OF_A_WORLD = 60  # episodes of one world that are graded: a large outage is one story, not a thousand
+_MOST_OF_A_WORLD = 400  # episodes of one world that are graded: a large outage is one story, not a thousand
 _SUMS = ("wrong_verdicts", "net_double_charges", "untold", "false_incidents", "manners_violations", "payments")
 
 
