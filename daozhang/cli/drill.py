@@ -29,7 +29,12 @@ def run_(talk: Talk, file: Path, report: Path | None, mode: str | None, seed: in
     seed = plan.seed if seed is None else seed
     plan = msgspec.structs.replace(plan, mode=mode or plan.mode, seed=seed)
     talk.say(f"{plan.name}:{plan.minutes:g} 分钟,{len(plan.faults)} 个故障,种子 {seed}", f"{plan.name}: {plan.minutes:g} minutes, {len(plan.faults)} faults, seed {seed}")
-    ran = run_drill(plan, seed)
+    if plan.mode == "live":
+        from daozhang.cli.drill_live import run_live
+
+        ran = run_live(talk, plan, seed)
+    else:
+        ran = run_drill(plan, seed)
     if report is not None:
         _write(report, plan, ran.report, page(plan.name, seed, ran.report, ran.page))
     talk.document(ran.report)

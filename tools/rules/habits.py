@@ -36,6 +36,7 @@ CARRIERS = {
     "app/sandbox_link.py": "speaks to the sandbox's control, not to a channel",
     "app/up.py": "is a port free?",
     "cli/device.py": "a person is waiting",
+    "cli/drill_live.py": "an audience is waiting",
     "cli/rollout.py": "a person is waiting",
     "cli/life.py": "waits for a process to end",
     "cli/link.py": "the command line's own HTTP client",
