@@ -55,7 +55,7 @@ class Live:
     def __init__(self, talk: Talk, drill: Drill, seed: int, link: Link) -> None:
         self._talk, self._drill, self._link, self._dice = talk, drill, link, dice(seed)
         self._scale = min(1.0, _LASTS_S / (drill.minutes * 60))
-        self._began = time.monotonic()
+        self._began, self._zero_ms = time.monotonic(), int(link.sandbox("GET", "/clock")["now_ms"])
         self._lock = threading.Lock()
         self.legs: list[Leg] = []
         self.second_refused = self.second_taken = 0
@@ -190,19 +190,24 @@ class Live:
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
         for name, row in asked.items():
+            fewer = [round(count / open_, 2) for step, count in enumerate(row) if (open_ := self._open(name, step * 10 + 5))]
+            self._talk.say(f"{name} 每笔未决支付每10秒被问:{fewer}", f"{name}, questions by ten seconds for each open payment: {fewer}")
             self._talk.say(f"{name} 每10秒的查询:{row}", f"{name}, queries by ten seconds: {row}")
         faults = [{"cause": one.cause, "from_s": one.at_s, "until_s": one.until_s or self._drill.minutes * 60, "where": one.channel, "struck": 0} for one in self.played()]
         page = {"faults": faults, "said": {}, "true": {}, "bins": bins, "asked": asked, "minutes": max((len(row) for row in asked.values()), default=1) - 1,
                 "refused_second_charges": self.second_refused, "incidents": []}  # fmt: skip
         return Ran(report, page, episodes)
 
+    def _open(self, channel: str, at_s: float) -> int:
+        """Payments without an end at that moment."""
+        return sum(leg.channel == channel and leg.began_s <= at_s < (leg.proven_s or self.now_s()) and leg.episode is not None for leg in self.legs)
+
     def _asked(self) -> dict[str, list[int]]:
         """Queries at each twin, by ten seconds of the twins' own time."""
         asked: dict[str, list[int]] = {}
         for name in self._drill.world.wallets:
             times = [one["at_ms"] for one in self._link.sandbox("GET", f"/books?channel={name}")["requests"] if _is_query(str(one["method"]))]
-            first = min(times, default=0)
-            row = Counter((at - first) // 10_000 for at in times)
+            row = Counter((at - self._zero_ms) // 10_000 for at in times)
             asked[name] = [row[step] for step in range(min(max(row, default=0) + 1, 30))]
         return asked
 
