@@ -3,7 +3,7 @@
 of each cause instead (simulated accuracy; field accuracy unmeasured).
 
     python -m bench.diagnosis
-    python -m bench.diagnosis --grade 650 [--seed 1] [--json FILE] [--docs docs]
+    python -m bench.diagnosis --grade 650 [--seed 1] [--json FILE]
 """
 
 import argparse
@@ -88,51 +88,11 @@ def cost() -> dict[str, float]:
     }  # fmt: skip
 
 
-def page(told: dict[str, Any], seed: int, zh: bool) -> str:
-    """The accuracy page of the docs, from one grading."""
-    two = told["overlapping"]
-    lines = [
-        "# 原因诊断的准确率:模拟值,现场准确率尚未测量" if zh else "# How often the named cause is right: simulated accuracy; field accuracy unmeasured",
-        "",
-        f"由 `python -m bench.diagnosis --grade {told['of_each']} --seed {seed} --docs docs` 生成;生成场景的程序在 `daozhang/sim/episodes.py`,诊断看不到标签,也不引用它。"
-        if zh else
-        f"Made by `python -m bench.diagnosis --grade {told['of_each']} --seed {seed} --docs docs`; the worlds come from `daozhang/sim/episodes.py`, "
-        "whose labels the diagnosis never sees and which it may not import.",
-        "",
-        "| | |", "|---|---|",
-    ]  # fmt: skip
-    rows = [
-        ("无信息的支付和终端", "dark episodes", f"{told['dark_episodes']:,}"),
-        ("其中表现是应答超时", "of them with a read timeout as their symptom", f"{told['timeouts']:,}"),
-        ("另一组:九种原因表现全是应答超时,首选正确(按类)", "another set: nine causes, nothing but read timeouts, top-1 right by class", f"{told['alike']['top1']:.2%} ({told['alike']['dark_episodes']:,})"),
-        ("首选原因正确(按说出的类)", "top-1 right, by the class that is named", f"{told['top1']:.2%}"),
-        ("类的平均大小", "mean size of the class", f"{told['class_size']:.2f}"),
-        ("对照:总说最常见的原因", "baseline: always the most common cause", f"{told['baselines']['majority']:.2%}"),
-        ("对照:按最后的错误码(用同一批数据学得的最好答案)", "baseline: by the last error code (the best that these episodes can teach it)", f"{told['baselines']['last_error_code']:.2%}"),
-        ("首选原因完全正确", "top-1 exactly right", f"{told['top1_exact']:.2%}"),
-        ("责任方正确", "party right", f"{told['party']:.2%}"),
-        ("说不知道", "said unknown", f"{told['unknown_share']:.2%}"),
-        ("说已证实而错", "said proven and wrong", str(told["proven_wrong"])),
-        ("概率校准误差(ECE)", "calibration error (ECE)", f"{told['ece']:.3f}"),
-        ("两个故障同时:首选正确(按类)", "two faults at once: top-1 right by class", f"{two['top1']:.2%} ({two['dark_episodes']:,})"),
-    ]  # fmt: skip
-    lines += [f"| {a if zh else b} | {value} |" for a, b, value in rows]
-    lines += ["", "## 混淆矩阵" if zh else "## Confusion matrix", "", "| 真实 | 召回 | 精确 | 说成 |" if zh else "| true | recall | precision | named |", "|---|---|---|---|"]
-    lines += [
-        f"| {label} | {told['recall'][label]:.3f} | {told['precision'].get(label, 0):.3f} | {', '.join(f'{name} {count}' for name, count in row.items())} |"
-        for label, row in told["confusion"].items()
-    ]
-    lines += ["", "## 概率与实际" if zh else "## What was said, and what was right", "", "| 说 | 对 | 次数 |" if zh else "| said | right | times |", "|---|---|---|"]
-    lines += [f"| {one['said']:.3f} | {one['right']:.3f} | {one['of']:,} |" for one in told["bins"]]
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--grade", type=int, default=0)
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--json", type=Path)
-    words.add_argument("--docs", type=Path)
     given = words.parse_args()
     if not given.grade:
         told: dict[str, Any] = cost()
@@ -153,9 +113,6 @@ def main() -> None:
               f"proven and wrong {told['proven_wrong']}; two at once {told['overlapping']['top1']:.4f}")  # fmt: skip
         for label, row in told["confusion"].items():
             print(f"  {label:26} recall {told['recall'][label]:.3f} precision {told['precision'].get(label, 0):.3f}  {row}")
-        if given.docs:
-            (given.docs / "accuracy.md").write_text(page(told, given.seed, True), "utf-8")
-            (given.docs / "accuracy.en.md").write_text(page(told, given.seed, False), "utf-8")
     if given.json:
         given.json.write_text(json.dumps(told, ensure_ascii=False, indent=1), "utf-8")
 

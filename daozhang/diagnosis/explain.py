@@ -50,6 +50,8 @@ _SIGN: dict[tuple[str, str], tuple[str, str]] = {
     ("later", "answered"): ("之后的查询有应答", "later queries were answered"),
     ("later", "silent"): ("之后的查询也没有应答", "later queries were not answered either"),
     ("later", "mixed"): ("之后的查询时有时无", "later queries were answered in part"),
+    ("order", "absent"): ("之后查询时渠道没有这笔", "afterwards the channel knew no such order"),
+    ("order", "known"): ("之后查询时渠道有这笔", "afterwards the channel knew the order"),
     ("pace", "slow"): ("渠道应答很慢", "the channel was slow to answer"),
     ("notice", "platform"): ("渠道公告正在维护", "the channel has announced maintenance for now"),
     ("notice", "bank"): ("有银行公告正在维护", "a bank has announced maintenance for now"),

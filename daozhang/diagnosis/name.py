@@ -27,6 +27,7 @@ _CLEARED = {
     "payer": ("device", "network", "us"), "notify": ("device", "network", "operator", "payer", "bank"),
     "telling": ("payer", "platform", "bank"), "shop": ("payer", "platform", "bank"),
 }  # fmt: skip
+_NEVER_MADE = ("payer", "limit", "operator", "risk", "payee")
 _MOST_LINES = 3
 _MOST_RANKED = 5
 _SURE_ENOUGH = 0.85  # above it a member of a class is named alone
@@ -75,7 +76,7 @@ def name_causes(
     """Both answers; None where the question does not arise. ``evidence`` None: fewer lines can be named."""
     lines = evidence or ()
     facts = Facts(payment, lines, now_ms, around)
-    return Named(_no_information(facts), _no_money(payment, lines))
+    return Named(_no_information(facts), _no_money(payment, lines, facts))
 
 
 def name_till(terminal: Terminal, now_ms: int, crowd: Crowd | None = None) -> CauseNamed | None:
@@ -198,10 +199,12 @@ def _name_of(cause: Cause, p: Payment | None, crowd: Crowd | None) -> str:
 # -- why did no money come? --------------------------------------------------------------------------------------------
 
 
-def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
+def _no_money(p: Payment, evidence: Sequence[Evidence], facts: Facts) -> CauseNamed | None:
     if p.state not in NOTHING_TAKEN:
         return None
     decides = (f"evd_{p.id[4:]}_{p.decided_by}",) if p.decided_by else ()
+    if (p.refusal or {}).get("code") == "NEVER_SENT" and any(call.proves == Proves.NOT_SENT for call in facts.calls):
+        return _weighed(signs(facts), p, facts.around.crowd)  # nothing left us: how it failed tells where
     if p.state is State.NOT_PAID or p.refusal:
         return _of_refusal(p, decides)
     if p.give_up:
@@ -215,6 +218,9 @@ def _no_money(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
     if waited:
         lines = _lines(evidence, Proves.WAITING)
         return _named("payer.not_completed", p, "likely", lines + decides, ("device", "us"))
+    said = get(str((p.doubt or {}).get("hint") or ""))
+    if p.undone is Undone.ABSENT and said is not None and said.party in _NEVER_MADE:
+        return _named(said.id, p, "likely", decides, _ANSWERED)  # its words named why the order never came to be
     if p.undone is Undone.ABSENT and _doubtful(p):
         return _named("info.request_lost", p, "likely", decides, _REACHED_US)
     if _doubtful(p):

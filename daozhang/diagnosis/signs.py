@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.payment import State
-from daozhang.diagnosis.facts import SILENT_MS, Call, Crowd, Facts, Terminal, first, untold
+from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, Call, Crowd, Facts, Terminal, first, untold
 
 # Every family and its values; a cause file that names another is refused.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +24,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "said": (),
     # whether what we asked afterwards was answered
     "later": ("answered", "silent", "mixed"),
+    # whether the channel knew the order when it answered afterwards
+    "order": ("known", "absent"),
     # how long the channel took to answer this payment
     "pace": ("normal", "slow"),
     # an announced window of maintenance that holds now
@@ -75,6 +77,7 @@ _HOP_OF = {
 # Words of our own transport: they name a link, not a party.
 _OWN_WORDS = frozenset({"info.reply_lost", "us.egress", "info.reply_unreadable", ""})
 _SLOW_MS = 2_000
+_SOON_MS = 25_000
 _LOW_BATTERY = 15
 _WEAK_DBM, _SLOW_RTT_MS, _LOSSY = -105, 800, 0.05
 _SKEW_MS = 60_000
@@ -111,6 +114,7 @@ def signs(facts: Facts) -> Signs:
         if doubtful.hint not in _OWN_WORDS and not doubtful.alarm:
             _put(found, "said", doubtful.hint, doubtful.id)
         _put(found, "later", *_later(calls, doubtful))
+        _put(found, "order", *_order(calls, doubtful))
     elif facts.payment.doubt is not None:
         _of_row(found, facts.payment.doubt)
     _put(found, "pace", *_pace(calls))
@@ -177,6 +181,8 @@ def _hop(facts: Facts, calls: list[Call], doubtful: Call | None) -> tuple[str, .
         return ("us",)
     if doubtful is None and p.doubt is not None:
         return _hop_of_row(p.doubt)
+    if doubtful is None and p.decided_ms - p.created_ms <= DARK_MS and untold(p, facts.around, facts.at_ms):
+        return ("telling",)  # its proof came in time, and the telling did not
     known = p.seen or p.state is State.WAITING_PAYER or p.method.shown
     waiting = [call.id for call in calls if known and call.proves in (Proves.WAITING, Proves.SHOWN)]
     if doubtful is None and pay is not None and not pay.answered_ms and p.state is not State.SENT:
@@ -226,9 +232,21 @@ def _later(calls: list[Call], doubtful: Call) -> tuple[str, ...]:
     after = [call for call in calls[calls.index(doubtful) + 1 :] if call.answered_ms]
     if not after:
         return ("",)
-    spoke = [call.spoke and not call.hint.startswith("platform.") for call in after]
+    # What is asked long afterwards tells that it is over, not what it was.
+    near = [call for call in after if call.asked_ms - doubtful.answered_ms <= _SOON_MS] or after[:1]
+    spoke = [call.spoke and not call.hint.startswith("platform.") for call in near]
     value = "answered" if all(spoke) else "mixed" if any(spoke) else "silent"
-    return value, *(call.id for call in after[:2])
+    return value, *(call.id for call in near[:2])
+
+
+def _order(calls: list[Call], doubtful: Call) -> tuple[str, ...]:
+    """The first answer afterwards that says whether the order ever came: before anything of ours undid it."""
+    for call in calls[calls.index(doubtful) + 1 :]:
+        if call.op != "query":
+            break
+        if call.spoke and call.proves and call.proves != Proves.NOTHING:
+            return "absent" if call.proves == Proves.ABSENT else "known", call.id
+    return ("",)
 
 
 def _pace(calls: list[Call]) -> tuple[str, ...]:

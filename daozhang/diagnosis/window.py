@@ -18,6 +18,7 @@ _SPAN = 36  # slots: three minutes
 _BEFORE, _AFTER = 3, 6  # slots that count as "at that moment"
 _WIDE = 12
 _FEW = 24  # fewer than so many: look wider
+_LAG = 2  # slots until all dark ones of a slot are known
 MOST = 200_000
 # Beta priors: the dark share inside a faulty place (unknown, rather large), and outside of it (what is always lost).
 _INSIDE, _OUTSIDE, _PARTIAL = (1.5, 1.0), (0.6, 200.0), (2.0, 5.0)
@@ -25,6 +26,7 @@ _BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for s
 _LEAST_EXPECTED = 4.0
 _MISSING = 0.08  # of its usual successes still come when a bank is away
 _SECOND, _TWO_AT_ONCE = 4, log(0.02)  # so many dark ones elsewhere are a fault of their own; two at once are rare
+_ONE_WALLET = log(0.05)  # a bank that is away behind one wallet alone is rare
 _EVERYWHERE = (6, "*")
 _MOST_SHARE, _HALF_SHARE = 0.85, 0.42
 
@@ -200,9 +202,11 @@ class Window:
         slot = at_ms // SLOT_MS
         own = self._seen.get(ident)
         mine = 1 if own is not None and own.symptom == symptom else 0
-        first, last = slot - _BEFORE, slot + _AFTER
+        # A dark one is known to be so only some seconds after it began: where that has not passed, the fine ones are alone.
+        known = max(self._newest - _LAG, slot)
+        first, last = slot - _BEFORE, min(slot + _AFTER, known)
         if sum(self._of(len(places), "*", symptom, first, last)) < _FEW:
-            first, last = slot - _WIDE, slot + _WIDE
+            first, last = slot - _WIDE, min(slot + _WIDE, known)
         if own is not None and not first <= own.at_ms // SLOT_MS <= last:
             mine = 0
         counts = {
@@ -233,17 +237,19 @@ class Window:
                     now[name] = now.get(name, 0) + count
         before = {name: max(count - now.get(name, 0), 0.0) for name, count in self._usual.items()}
         usual, came = sum(before.values()), sum(now.values())
-        best, most, part = "", 0.0, 0.0
+        best, most, part, looked = "", 0.0, 0.0, 0
         for name, usually in before.items():
             share = usually / usual if usual else 0.0
             if share * came < _LEAST_EXPECTED or share >= 1.0:
                 continue
+            looked += 1
             left = share * _MISSING / (1 - share + share * _MISSING)
             got = now.get(name, 0)
             ratio = got * log(left / share) + (came - got) * log((1 - left) / (1 - share))
             if ratio > most or not best:
                 best, most, part = name, ratio, share
-        return best, most, part
+        # Of several banks one always has fewer successes than usual: the best of many is worth less.
+        return best, most - log(max(looked, 1)), part
 
 
 def place_fits(
@@ -259,7 +265,8 @@ def place_fits(
         # A bank behind a wallet darkens a part of the place; which part is known only from the successes that are missing.
         prior = (usual * 20, (1 - usual) * 20) if bank and missing > 0 else _PARTIAL
         fits["bank"] = missing + max(
-            _beta(counts[name][0], counts[name][1], *prior)
+            (0.0 if name == "all" or "all" not in counts else _ONE_WALLET)
+            + _beta(counts[name][0], counts[name][1], *prior)
             + _beta(dark - counts[name][0], fine - counts[name][1], *_OUTSIDE)
             for name in wide
         )

@@ -22,6 +22,7 @@ _A_PIECE = 24  # sightings in one notification of the store, which holds 8,000 b
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Sighting]).decode
 _MOST_WAITING = 20_000
+_TOGETHER_MS = 60_000
 _MOST_REMEMBERED = 50_000
 _TOLD_WITHIN_MS = 600_000  # a paid one that nobody has acknowledged is looked after for so long
 
@@ -61,7 +62,7 @@ class Lookout:
                 self._queried.clear()
             bank = finding.detail.get("bank_type")
             if bank:
-                self._banks[payment.id] = str(bank)[:32]
+                self._banks[payment.id] = str(bank)[:32].removesuffix("_DEBIT").removesuffix("_CREDIT")  # one bank, two kinds of card
             if op is Op.QUERY and payment.method.shown:
                 self._queried.add(payment.id)
 
@@ -161,12 +162,18 @@ async def name_device(fleet: Fleet, device: Device, state: DeviceState | None, n
     near = [one for one in await fleet.devices_at(device.merchant, device.store) if one.id != device.id]
     states = await fleet.device_states(near) if near else {}
     others = [terminal_of(one, states.get(one.id)) for one in near if one.standing is Standing.ACTIVE]
-    return name_till(terminal_of(device, state), now_ms, shop_crowd(others, device.till, now_ms))
+    own = terminal_of(device, state)
+    return name_till(own, now_ms, shop_crowd(others, device.till, now_ms, own))
 
 
-def shop_crowd(others: Iterable[Terminal], till: str, now_ms: int) -> Crowd | None:
-    """The neighbours of a silent device: who of them is silent too."""
-    known = [(one.till == till, not one.online or now_ms - one.heard_ms > SILENT_MS) for one in others if one.heard_ms]
+def _together(one: Terminal, own: Terminal | None) -> bool:
+    """Both are back, and they had gone at the same time."""
+    return own is not None and bool(own.offline_ms and one.offline_ms) and abs(own.offline_ms - one.offline_ms) < _TOGETHER_MS
+
+
+def shop_crowd(others: Iterable[Terminal], till: str, now_ms: int, own: Terminal | None = None) -> Crowd | None:
+    """The neighbours of a silent device: who of them is silent too, or was when it was."""
+    known = [(one.till == till, not one.online or now_ms - one.heard_ms > SILENT_MS or _together(one, own)) for one in others if one.heard_ms]
     if not known:
         return None
     counts = {
@@ -175,5 +182,6 @@ def shop_crowd(others: Iterable[Terminal], till: str, now_ms: int) -> Crowd | No
     }
     counts["all"] = counts["shop"]
     fits = place_fits(counts)
-    fits.pop("all")  # nobody looked beyond this shop
+    fits.pop("all")  # nobody looked beyond this shop: what is wider than it fits as well
+    fits["carrier"] = fits["region"] = fits["shop"]
     return Crowd(fits, counts)

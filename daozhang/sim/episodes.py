@@ -319,3 +319,14 @@ def episodes(seed: int, of_each: int) -> Iterator[Episode]:
         yield from (speaker(cause, rand) for _ in range(of_each))
     for cause in OWN:
         yield from (own(cause, rand) for _ in range(of_each))
+
+
+def blinded(seed: int, count: int) -> Iterator[Episode]:
+    """Dark episodes with all that could tell their causes apart taken away: one call without an answer, and nobody around."""
+    rand, made = random.Random(seed), 0
+    while made < count:
+        cause = _ALIKE[made % len(_ALIKE)]
+        for one in payments((faults(rand, True)[cause],), rand, 1):
+            if one.facts is not None and one.symptom == "read_timeout":
+                made += 1
+                yield replace(one, facts=replace(one.facts, lines=one.facts.lines[:2], around=Around()))

@@ -59,7 +59,7 @@ def test_the_bank_is_known_from_a_success_and_a_missing_notify_from_the_query() 
     watching.asked(qr, Op.QUERY, found, 20.0)
     watching.moved(qr, replace(qr, state=State.PAID, decided_ms=qr.created_ms + 16_000))
     seen = watching.window._seen[qr.id]
-    assert seen.symptom == "no_notify" and seen.bank == "ICBC_DEBIT"
+    assert seen.symptom == "no_notify" and seen.bank == "ICBC"
 
 
 def test_neighbours_of_a_silent_device() -> None:

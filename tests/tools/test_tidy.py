@@ -73,6 +73,9 @@ PLANTED = [
     ("papers", "GLOSSARY.md", "see `core/gone.py`\n"),
     ("lock", "pyproject.toml", "[project]\ndependencies = ['numpy>=1']\n"),
     ("readmes", "README.md", "# a\n# b\n"),
+    ("truth", "daozhang/diagnosis/bad.py", "from daozhang.sim.episodes import faults\nprint(faults, '__main__')\n"),
+    ("truth", "daozhang/diagnosis/bad.py", "import importlib\nprint(importlib.import_module('daozhang.sim.drill_world'), '__main__')\n"),
+    ("truth", "daozhang/diagnosis/bad.py", "def f(one):\n    return one.label, '__main__'\n"),
     ("dead files", "daozhang/core/lonely.py", "X = 1\n"),
 ]
 

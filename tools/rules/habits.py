@@ -36,6 +36,7 @@ CARRIERS = {
     "app/sandbox_link.py": "speaks to the sandbox's control, not to a channel",
     "app/up.py": "is a port free?",
     "cli/device.py": "a person is waiting",
+    "cli/drill_live.py": "an audience is waiting",
     "cli/rollout.py": "a person is waiting",
     "cli/life.py": "waits for a process to end",
     "cli/link.py": "the command line's own HTTP client",
@@ -169,3 +170,23 @@ def _judges(function: ast.AST, helpers: set[str]) -> bool:
             if called in helpers or called in ("raises", "must", "fail"):
                 return True
     return False
+
+
+_NAMES_NO_CAUSE = ("diagnosis/", "flow/", "gateway/", "core/")
+_YARD = re.compile(r"\bdaozhang[./](sim|sandbox)\b")
+_TRUTH = frozenset({"label", "labels", "ground_truth", "at_work"})
+
+
+def rule_truth(house: House) -> Iterator[Fault]:
+    """Ground truth stays with the runner: what names causes reaches no generator, by import or by name, and reads no label."""
+    for path, tree in house.package():
+        if not house.inside(path).startswith(tuple(f"{PACKAGE}/{room}" for room in _NAMES_NO_CAUSE)):
+            continue
+        for line, name in house.ours(path):
+            if _YARD.match(name):
+                yield Fault(path, line, "truth", f"{name} makes the faults: what names causes may not know it")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _YARD.search(node.value):
+                yield Fault(path, node.lineno, "truth", "the generator is named: what names causes may not reach it")
+            if isinstance(node, ast.Attribute) and node.attr in _TRUTH and house.inside(path).startswith(f"{PACKAGE}/diagnosis/"):
+                yield Fault(path, node.lineno, "truth", f".{node.attr}: labels stay with the runner")

@@ -38,10 +38,11 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "bank_timeout": Behaviour("银行系统异常,未扣款", "a fault at the bank, nothing charged", "bank"),
 }
 PASSWORD_OVER_FEN = 100_000
+CARD_OF = "card:"
 
 
 def of(name: str, amount_fen: int) -> Behaviour:
-    """The behaviour for this amount: a large one asks everybody for a password."""
-    found = BEHAVIOURS[name]
+    """The behaviour for this amount: a large one asks everybody for a password. ``card:BANK_TYPE``: pays by this bank's card."""
+    found = BEHAVIOURS["pays"]._replace(bank=name.removeprefix(CARD_OF)) if name.startswith(CARD_OF) else BEHAVIOURS[name]
     large = found.reply == "paid" and amount_fen > PASSWORD_OVER_FEN
     return BEHAVIOURS["types_password"]._replace(bank=found.bank, coupon_fen=found.coupon_fen) if large else found

@@ -421,6 +421,6 @@ class WechatTwin:
 
 
 def _known_behaviour(name: str) -> None:
-    if name not in phones.BEHAVIOURS:
+    if name not in phones.BEHAVIOURS and not name.startswith(phones.CARD_OF):
         raise Refused("unknown_behaviour", f"没有叫 {name} 的付款行为:用 daozhang sandbox behaviours 查看",
                       f"no payer behaves like {name}: see daozhang sandbox behaviours")  # fmt: skip
