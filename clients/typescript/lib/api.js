@@ -132,6 +132,8 @@ export const doors = (send) => ({
     getCauses: (query = {}) => send("GET", `/v1/causes`, { query }),
     /** 一个原因(编号或名字) / one cause, by its id or number */
     getCausesId: (id) => send("GET", `/v1/causes/${encodeURIComponent(id)}`, {}),
+    /** 渠道某一天的账单,与我们的支付对照 / a channel's bill of a day, beside our payments */
+    getBills: (query = {}) => send("GET", `/v1/bills`, { query }),
     /** 事件 / incidents */
     getIncidents: (query = {}) => send("GET", `/v1/incidents`, { query }),
     /** 人工开事件 / open an incident by hand */

@@ -168,6 +168,12 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
         "party"?: string | number;
     }) => Promise<import("./api.ts").CausePage>;
     getCausesId: (id: string) => Promise<import("./api.ts").CauseCard>;
+    getBills: (query?: {
+        "channel"?: string | number;
+        "date"?: string | number;
+        "kind"?: string | number;
+        "file"?: string | number;
+    }) => Promise<import("./api.ts").Bill>;
     getIncidents: (query?: {
         "cursor"?: string | number;
         "limit"?: string | number;
@@ -193,6 +199,8 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").AlarmPage>;
     getCodes: (query?: {
         "channel"?: string | number;
+        "operation"?: string | number;
+        "outcome"?: string | number;
         "q"?: string | number;
     }) => Promise<import("./api.ts").CodePage>;
     postSandboxCode: (body: import("./api.ts").SandboxWish) => Promise<Record<string, unknown>>;

@@ -86,6 +86,55 @@ export interface BankHealthList {
   next_cursor: string | null;
 }
 
+/** A channel's bill of a day, read and laid beside our payments. ``file``: as it came, in base64, where it was asked for. */
+export interface Bill {
+  object: string;
+  channel: string;
+  date: string;
+  kind: string;
+  bytes: number;
+  sha256: string;
+  lines: number;
+  kinds: Record<string, BillTotal>;
+  unreadable: number;
+  unreadable_lines: Array<UnreadableLine>;
+  comparison: BillComparison | null;
+  file?: string | null;
+}
+
+/** By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here. */
+export interface BillComparison {
+  same: number;
+  missing: BillDifferences;
+  extra: BillDifferences;
+  amount: BillDifferences;
+}
+
+/** One order that the bill and our payments do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill. */
+export interface BillDifference {
+  order_no: string;
+  amount: number;
+  payment?: string | null;
+  merchant_order_no?: string | null;
+  status?: string | null;
+  paid_at?: string | null;
+  amount_in_bill?: number | null;
+  near_midnight?: boolean | null;
+}
+
+/** ``count`` is whole; ``data`` may hold the first of them only. */
+export interface BillDifferences {
+  count: number;
+  data: Array<BillDifference>;
+}
+
+/** What the lines of one kind add up to, in fen. */
+export interface BillTotal {
+  lines: number;
+  amount: number;
+  fee: number;
+}
+
 /** ``confidence``: proven, likely or unknown; ``class``: members that cannot be told apart. */
 export interface Cause {
   id: string;
@@ -172,6 +221,7 @@ export interface Code {
   hint: string;
   zh: string;
   en: string;
+  outcome: Record<string, string>;
 }
 
 export interface CodePage {
@@ -488,10 +538,11 @@ export interface MerchantPage {
 }
 
 export interface Method {
-  type: "pay_by_code" | "pay_by_qr" | (string & {});
+  type: "pay_by_code" | "pay_by_qr" | "plate" | (string & {});
   channel: string;
   code_mask: string | null;
   qr: string | null;
+  pay: Record<string, string> | null;
 }
 
 /** The sandbox's clock after it was moved. */
@@ -559,7 +610,7 @@ export interface NewMerchant {
 export interface NewPayment {
   amount: number;
   merchant_order_no: string;
-  method: PayByCode | PayByQr;
+  method: PayByCode | PayByQr | PayByPlate;
   till: string;
   currency?: "CNY";
   subject?: string;
@@ -635,6 +686,13 @@ export interface Observation {
 export interface PayByCode {
   type: "pay_by_code";
   code: string;
+}
+
+/** A static code plate: the payer is on our page already, and confirms in the wallet. */
+export interface PayByPlate {
+  type: "plate";
+  wallet: string;
+  payer: string;
 }
 
 /** We show a QR that the payer scans. */
@@ -714,7 +772,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance?: string;
-  code: "account_unusable" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "channel_shut" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "incident_ended" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
+  code: "account_unusable" | "bad_bill" | "bad_cursor" | "bad_enrol_code" | "bad_field" | "bad_json" | "bad_key" | "bad_query" | "bad_url" | "channel_shut" | "device_not_active" | "endpoint_disabled" | "idempotency_key_reused" | "image_refused" | "incident_ended" | "internal" | "key_malformed" | "key_missing" | "moved" | "no_account" | "no_bill" | "no_key" | "no_question" | "no_route" | "no_sandbox" | "not_allowed" | "not_found" | "not_refundable" | "over_refund" | "overloaded" | "paid_already" | "rollout_ended" | "rollout_under_way" | "sale_taken" | "serial_taken" | "slow_down" | "too_long" | "too_many" | "too_many_codes" | "unavailable" | "unknown_version" | "wrong_code" | "wrong_method" | "wrong_mode" | "wrong_type" | (string & {});
   request_id: string;
   retryable: boolean;
   next_step: {
@@ -935,6 +993,11 @@ export interface TypePage {
   data: Array<DeviceType>;
   has_more: boolean;
   next_cursor: string | null;
+}
+
+export interface UnreadableLine {
+  line: number;
+  why: string;
 }
 
 export interface Version {
@@ -1193,6 +1256,9 @@ export const doors = (send: Send) => ({
     /** 一个原因(编号或名字) / one cause, by its id or number */
     getCausesId: (id: string): Promise<CauseCard> =>
       send("GET", `/v1/causes/${encodeURIComponent(id)}`, {  }) as Promise<CauseCard>,
+    /** 渠道某一天的账单,与我们的支付对照 / a channel's bill of a day, beside our payments */
+    getBills: (query: { "channel"?: string | number; "date"?: string | number; "kind"?: string | number; "file"?: string | number } = {}): Promise<Bill> =>
+      send("GET", `/v1/bills`, { query }) as Promise<Bill>,
     /** 事件 / incidents */
     getIncidents: (query: { "cursor"?: string | number; "limit"?: string | number; "stage"?: string | number } = {}): Promise<IncidentPage> =>
       send("GET", `/v1/incidents`, { query }) as Promise<IncidentPage>,
@@ -1236,7 +1302,7 @@ export const doors = (send: Send) => ({
     getAlarms: (query: { "cursor"?: string | number; "limit"?: string | number } = {}): Promise<AlarmPage> =>
       send("GET", `/v1/alarms`, { query }) as Promise<AlarmPage>,
     /** 渠道结果码及其结论 / channel codes and what they prove */
-    getCodes: (query: { "channel"?: string | number; "q"?: string | number } = {}): Promise<CodePage> =>
+    getCodes: (query: { "channel"?: string | number; "operation"?: string | number; "outcome"?: string | number; "q"?: string | number } = {}): Promise<CodePage> =>
       send("GET", `/v1/codes`, { query }) as Promise<CodePage>,
     /** 沙箱:付款码 / sandbox: a payment code */
     postSandboxCode: (body: SandboxWish): Promise<Record<string, unknown>> =>
