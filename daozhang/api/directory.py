@@ -158,8 +158,8 @@ class DirectoryDoors:
             raise Problem("bad_field", "no such channel", errors=[{"pointer": "/channel", "detail": "no such channel"}])
         if wanted.livemode != merchant.livemode:
             raise Problem("wrong_mode")
-        _complete("settings", wanted.settings, channel.manifest["settings"])
-        _complete("secrets", wanted.secrets, channel.manifest["secrets"])
+        _complete("settings", wanted.settings, channel.manifest["settings"], wanted.settings)
+        _complete("secrets", wanted.secrets, channel.manifest["secrets"], wanted.settings)
         row = AccountRow(self._id("acc", merchant.bucket), merchant.bucket, merchant.id, channel.name, wanted.livemode,
                          wanted.fee_rate, dict(wanted.settings), dict(wanted.secrets))  # fmt: skip
         channel.wire.open_account(row, channel.manifest)  # unusable keys and wrong hosts are refused here
@@ -179,13 +179,22 @@ def _account(row: AccountRow) -> dict[str, Any]:
             "secrets": {name: "••••" for name in sorted(row.secrets)}}  # fmt: skip
 
 
-def _complete(what: str, given: dict[str, str], needed: dict[str, Any]) -> None:
-    missing = [name for name, rule in needed.items() if rule.get("required") and not given.get(name)]
+def _complete(what: str, given: dict[str, str], needed: dict[str, Any], settings: dict[str, str]) -> None:
+    missing = [name for name, rule in needed.items() if _is_needed(rule, settings) and not given.get(name)]
     extra = [name for name in given if name not in needed]
     if missing or extra:
         errors = [{"pointer": f"/{what}/{name}", "detail": "missing"} for name in missing]
         errors += [{"pointer": f"/{what}/{name}", "detail": "unknown"} for name in extra]
         raise Problem("bad_field", f"{what}: {', '.join(missing + extra)}", errors=errors)
+
+
+def _is_needed(rule: dict[str, Any], settings: dict[str, str]) -> bool:
+    """Always (``required``), only where the settings say so (``when``), or everywhere else (``unless``)."""
+    for word in ("when", "unless"):
+        if word in rule:
+            said = all(settings.get(name) == value for name, value in rule[word].items())
+            return said == (word == "when")
+    return bool(rule.get("required"))
 
 
 def _one(record: Any, kind: str) -> Response:

@@ -321,6 +321,10 @@ def test_channel_accounts_keep_their_secrets_and_their_hosts(system: System) -> 
         "/secrets/app_private_key",
         "/secrets/alipay_public_key",
     }
+    certificates = good | {"settings": good["settings"] | {"key_mode": "certificate"}, "secrets": {}}
+    assert {error["pointer"] for error in system.call("POST", "/v1/channel_accounts", certificates)[1]["errors"]} == {
+        f"/secrets/{name}" for name in ("app_private_key", "app_certificate", "alipay_certificate", "alipay_root_certificate")
+    }
 
 
 # -- notifies that lie ------------------------------------------------------------------------------------------------------
