@@ -32,6 +32,7 @@ tidy: setup
 # The long proofs: three faults per world, hundreds of kills, the larger figures.
 prove: setup
 	$(BIN)/python -m pytest -q -m prove -o timeout=7200 -s
+	$(BIN)/python -m bench.proof --seeds 20000 --bugs 200 --docs docs
 	$(MAKE) bench
 
 bench: setup

@@ -234,7 +234,7 @@ class Town:
         self.healed_ms = healed = self.clock.now_ms()
         await self.clock.sleep_until(healed + _SOON_MS)
         self._judge(lambda: self.auditor.soon(self.store.payments_.values(), self.store.timers.by_subject))
-        while self.store.timers.by_subject and self.clock.now_ms() < healed + _LONG_MS and not self.wrong:
+        while self.store.timers.by_subject and self.clock.now_ms() < healed + _LONG_MS and not self._broken():
             await self.clock.sleep_until(max(self.clock.now_ms() + 1_000, self.quiet_until() + 1_000))
         await asyncio.sleep(30)
         orders: dict[str, Any] = {}
@@ -244,6 +244,11 @@ class Town:
         for process in self.processes:
             self.failures += process.tasks.failures
         self.wrong += [f"a task failed: {failure!r}" for failure in self.failures if not isinstance(failure, Fault)]
+
+    def _broken(self) -> bool:
+        """What comes after the first violation, or after a task that broke an invariant, is of no interest."""
+        failures = [failure for process in self.processes for failure in process.tasks.failures]
+        return bool(self.wrong) or any(not isinstance(failure, Fault) for failure in failures)
 
     def _judge(self, look: Any) -> None:
         try:

@@ -331,9 +331,10 @@ def the_real_one(payment: Payment, manners: Manners, now: int) -> Talk:
 
 
 def walk(
-    procedure: Procedure, manners: Manners, faults: int, method: Method = Method.PAY_BY_CODE, most_broken: int = 20
-) -> Tally:
-    """All worlds with at most ``faults`` faults. Stops early once ``most_broken`` promises are broken."""
+    procedure: Procedure, manners: Manners, faults: int, method: Method = Method.PAY_BY_CODE, most_broken: int = 20,
+    enough: str = "",
+) -> Tally:  # fmt: skip
+    """All worlds with at most ``faults`` faults. Stops early once ``most_broken`` promises are broken, or one named ``enough``."""
     tally = Tally()
     step: list[int] | None = []
     while step is not None and len(tally.broken) < most_broken:
@@ -344,6 +345,8 @@ def walk(
             tally.ends[end.state.value] = tally.ends.get(end.state.value, 0) + 1
         except BrokenPromise as broken:
             tally.broken.append(f"{broken} in {' > '.join(choices.names)}")
+            if enough and str(broken).startswith(enough):
+                break
         tally.worlds += 1
         tally.asks += len(run.asks)
         step = choices.next()

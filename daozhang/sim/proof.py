@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def _one(given: tuple[int, Options]) -> Result:
     return one(*given)
 
 
-def many(first: int, seeds: int, options: Options, processes: int = 1) -> Iterator[Result]:
+def many(first: int, seeds: int, options: Options, processes: int = 1) -> Generator[Result, None, None]:
     """Results in the order of the seeds; every worker is a process of its own."""
     work = [(seed, options) for seed in range(first, first + seeds)]
     if processes == 1:
