@@ -27,7 +27,7 @@ class Bills:
         ]  # fmt: skip
 
     async def get(self, asked: Asked) -> Response:
-        """Funds are another list of other things: only bills of trades are compared."""
+        """A list that the caller chose (refunds only, another account) and that holds no payments is not compared."""
         wanted, day, kind, file = asked.query("channel"), asked.query("date"), asked.query("kind"), asked.query("file", "false")
         if file not in ("true", "false"):
             raise Problem("bad_query", "file is true or false")
@@ -37,7 +37,7 @@ class Bills:
         merchant, live = asked.merchant, asked.caller.key.livemode
         bill = await bills.fetch(self._house, merchant, channel.name, live, day, kind)
         read = await _add_up(bills.lines_of(channel.bill, bill.content, bill.link.sha1))
-        compared = await bills.compare(self._house, merchant, live, bill, read) if read.orders or not read.kinds else None
+        compared = await bills.compare(self._house, merchant, live, bill, read) if not kind or "pay" in read.kinds else None
         return answer({
             "object": "bill", "channel": channel.name, "date": day, "kind": kind, "bytes": len(bill.content),
             "sha256": hashlib.sha256(bill.content).hexdigest(), **read.told(), "comparison": compared,
