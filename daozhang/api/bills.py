@@ -36,7 +36,7 @@ class Bills:
             raise Problem("bad_query", f"channel is one of: {', '.join(one.name for one in self._house.shelf)}")
         merchant, live = asked.merchant, asked.caller.key.livemode
         bill = await bills.fetch(self._house, merchant, channel.name, live, day, kind)
-        read = await _add_up(bills.lines_of(channel.bill, bill.content, bill.link.sha1))
+        read = await _add_up(bills.lines_of(channel.bill, bill))
         compared = await bills.compare(self._house, merchant, live, bill, read) if not kind or "pay" in read.kinds else None
         return answer({
             "object": "bill", "channel": channel.name, "date": day, "kind": kind, "bytes": len(bill.content),

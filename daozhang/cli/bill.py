@@ -10,7 +10,7 @@ import click
 from daozhang.cli.link import Link
 from daozhang.cli.say import Oops, Talk, verb, yuan
 
-DIFFERENT = 5  # exit code: something is missing, extra or of another amount
+DIFFERENT = 5  # exit code: something is missing, extra, of another amount, or cannot be read
 _KINDS = {"pay": "付款", "refund": "退款", "undo": "撤销", "other": "其他"}
 _PIECE = 1 << 16
 
@@ -40,7 +40,8 @@ def fetch(talk: Talk, channel: str, day: str, kind: str, output: Path | None) ->
     _show(talk, told)
     if output:
         talk.show(f"{talk.pick('文件', 'file')}: {told['path']}")
-    if told["comparison"] is not None and _differences(talk, told["comparison"]):
+    differs = told["comparison"] is not None and _differences(talk, told["comparison"])
+    if differs or told["unreadable"]:
         raise SystemExit(DIFFERENT)
 
 

@@ -3,6 +3,7 @@
 A simple comparison by order number and amount. It moves nothing: what differs is told, and people or reconciliation decide.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -107,10 +108,14 @@ def _over(day: str, now_ms: int) -> None:
         raise BadDay("a bill is of a day of China that is over, written yyyy-MM-dd")
 
 
-def lines_of(reader: Any, content: bytes, sha1: str = "") -> Iterator[BillLine | Poison]:
-    """A file's lines by its channel's module ``bill``. Raises BadBill, perhaps only at the end."""
-    pieces = (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
-    lines: Iterator[BillLine | Poison] = reader.read(pieces, sha1=sha1)
+def lines_of(reader: Any, bill: Bill) -> Iterator[BillLine | Poison]:
+    """A file's lines by its channel's module ``bill``. Raises BadBill, perhaps only at the end.
+
+    Readers of files whose lines tell no year take the day too.
+    """
+    pieces = (bill.content[at : at + _PIECE] for at in range(0, len(bill.content), _PIECE))
+    more = {"day": bill.day} if "day" in inspect.signature(reader.read).parameters else {}
+    lines: Iterator[BillLine | Poison] = reader.read(pieces, sha1=bill.link.sha1, **more)
     return lines
 
 

@@ -159,3 +159,22 @@ def test_lines_that_cannot_be_read_are_told_and_a_bad_file_is_believed_in_nothin
 
     with pytest.raises(BadBill):
         bills.add_up(broken())
+
+
+def test_a_reader_is_given_the_hash_and_where_it_wants_it_the_day() -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Plain:
+        def read(self, chunks: Iterable[bytes], *, sha1: str = "", packed: bool | None = None) -> Iterator[BillLine]:
+            asked.append({"bytes": b"".join(chunks), "sha1": sha1})
+            yield line(1, payment(1))
+
+    class Dated:
+        def read(self, chunks: Iterable[bytes], *, sha1: str = "", day: str = "") -> Iterator[BillLine]:
+            asked.append({"bytes": b"".join(chunks), "sha1": sha1, "day": day})
+            yield line(1, payment(1))
+
+    bill = bills.Bill("small", DAY, "", BillLink("", "aa"), b"x" * 200_000)
+    for reader in (Plain(), Dated()):
+        assert bills.add_up(bills.lines_of(reader, bill)).lines == 1
+    assert asked == [{"bytes": bill.content, "sha1": "aa"}, {"bytes": bill.content, "sha1": "aa", "day": DAY}]
