@@ -34,6 +34,7 @@ class SecondClient:
 
     def __init__(self, given: Mapping[str, Any], folder: Path, at: datetime) -> None:
         self._given, self._folder, self.at = given, folder, at.astimezone(_BEIJING)
+        self.access = "0"
         self._key = folder / "merchant.pem"
         pfx = folder / "merchant.pfx"
         pfx.write_bytes(base64.b64decode(given["merchant_pfx_base64"]))
@@ -50,7 +51,7 @@ class SecondClient:
         moment = (more.pop("txnTime", "") or f"{self.at:%Y%m%d%H%M%S}")
         fields = {
             "version": "5.1.0", "encoding": "UTF-8", "signMethod": "01", "txnType": kind, "txnSubType": sub, "bizType": "000000",
-            "channelType": "08", "accessType": "0", "merId": self._given["mer_id"], "certId": self.cert_id, "txnTime": moment, **more,
+            "channelType": "08", "accessType": self.access, "merId": self._given["mer_id"], "certId": self.cert_id, "txnTime": moment, **more,
         }  # fmt: skip
         fields["signature"] = self.sign(digest(fields))
         url = f"{self._given['base_url']}/gateway/api/{place}.do"
@@ -79,15 +80,15 @@ class SecondClient:
 
     # -- the transactions ----------------------------------------------------------------------------------------------------
 
-    def pay(self, order: str, fen: int, code: str, back_url: str) -> dict[str, str]:
+    def pay(self, order: str, fen: int, code: str, back_url: str, **more: str) -> dict[str, str]:
         return self.ask("backTransReq", "01", "06", orderId=order, txnAmt=str(fen), currencyCode="156", qrNo=code, termId="00000001",
-                        backUrl=back_url)  # fmt: skip
+                        backUrl=back_url, **more)  # fmt: skip
 
     def apply(self, order: str, fen: int, back_url: str) -> dict[str, str]:
         return self.ask("backTransReq", "01", "07", orderId=order, txnAmt=str(fen), currencyCode="156", backUrl=back_url)
 
-    def query(self, order: str, moment: str) -> dict[str, str]:
-        return self.ask("queryTrans", "00", "00", orderId=order, txnTime=moment)
+    def query(self, order: str, moment: str, **more: str) -> dict[str, str]:
+        return self.ask("queryTrans", "00", "00", orderId=order, txnTime=moment, **more)
 
     def reverse(self, order: str, moment: str) -> dict[str, str]:
         return self.ask("backTransReq", "99", "01", orderId=order, txnTime=moment)

@@ -119,10 +119,31 @@ def test_a_qr_is_shown_scanned_and_paid(system: System, client: SecondClient, do
     assert client.query(order, shown["txnTime"])["origRespCode"] == "00"
 
 
+@pytest.mark.parametrize(
+    ("access", "more", "asking"),
+    [("1", {"acqInsCode": "48021440", "merCatCode": "5411", "merName": "一家店", "merAbbr": "店"}, {"acqInsCode": "48021440"}),
+     ("2", {"subMerId": "S10001", "subMerName": "一家店", "subMerAbbr": "店"}, {})],
+)  # fmt: skip
+def test_an_acquirer_and_a_platform_pay_for_others(
+    client: SecondClient, system: System, door: str, access: str, more: dict[str, str], asking: dict[str, str]
+) -> None:
+    client.access, order = access, number()
+    for name in more:
+        left = {key: value for key, value in more.items() if key != name}
+        missing = client.pay(number(), 1250, system.code("pays", "unionpay"), door, **left)
+        assert missing["respCode"] == "13" and name in missing["respMsg"]
+    taken = client.pay(order, 1250, system.code("pays", "unionpay"), door, **more)
+    assert (taken["respCode"], taken["accessType"]) == ("00", access) and {key: taken[key] for key in taken.keys() & more.keys()}.items() <= more.items()
+    assert client.query(order, taken["txnTime"], **asking)["origRespCode"] == "00"
+    notify = heard(order)
+    assert client.believes(notify) and (notify["accessType"], notify["txnAmt"]) == (access, "1250")
+
+
 def test_the_file_of_a_day_that_is_over(own_system: System, tmp_path: Path, door: str) -> None:
     given = json.loads(own_system.cli("sandbox", "credentials", "--json")[1])["unionpay"]
     client, order = SecondClient(given, tmp_path, datetime.now(UTC)), number()
-    client.pay(order, 1250, own_system.code("pays", "unionpay"), door)
+    client.access = "2"
+    client.pay(order, 1250, own_system.code("pays", "unionpay"), door, subMerId="S10001", subMerName="一家店", subMerAbbr="店")
     query_id = heard(order)["queryId"]
     beijing = datetime.now(timezone(timedelta(hours=8)))
     day = f"{beijing + timedelta(hours=1):%m%d}"  # a clearing day ends at 23:00
@@ -131,6 +152,7 @@ def test_the_file_of_a_day_that_is_over(own_system: System, tmp_path: Path, door
     client.at += timedelta(hours=50)
     (line,) = unpacked(client.file(day)).decode("gb18030").splitlines()
     columns = line.split()
+    assert "S10001" in columns
     assert order in columns and query_id in columns and "000000001250" in columns
 
 

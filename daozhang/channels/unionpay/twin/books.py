@@ -23,6 +23,8 @@ class Order:
     notify_url: str = ""
     payer: str = ""
     access: str = "0"
+    sub_mer_id: str = ""  # for whom an acquirer or a platform speaks
+    acq_ins_code: str = ""
     reserved: str = ""
     expires_ms: int = 0
     acts_ms: int = 0  # the payer does something then

@@ -82,13 +82,14 @@ def _values(line: Moved, mer_id: str) -> dict[str, str]:
     query, trace, number = (back.query_id, back.trace_no, back.order_id) if back else (order.query_id, order.trace_no, order.order_id)
     net = line.amount_fen - line.fee
     values = {
-        "tradeNo": code, "acqInsCode": "48020000", "sendInsCode": "00049992", "traceNo": f"{trace:06d}",
+        "tradeNo": code, "acqInsCode": order.acq_ins_code or "48020000", "sendInsCode": "00049992", "traceNo": f"{trace:06d}",
         "txnTime": f"{beijing(line.at_ms):%m%d%H%M%S}", "payCardNo": order.payer[:19], "txnAmt": f"{line.amount_fen:012d}",
         "merCatCode": "5411", "termType": "08", "queryId": query, "orderId": number, "payCardType": "01",
         "merCharge": f"{'D' if into else 'C'}{line.fee:012d}", "settleAmt": f"{'C' if into else 'D'}{net:012d}",
         "payType": "0001", "txnType": kind, "txnSubType": sub, "bizType": "000000", "accType": "01", "merId": mer_id,
         "settleNetAmt": f"{'C' if into else 'D'}{net:012d}", "discountAmt": f"C{0:012d}", "termId": "00000001",
-        "interactMode": "1", "merReserved": "沙箱",
+        "interactMode": "1", "merReserved": "沙箱", "subMerId": order.sub_mer_id,
+        "subMerAmt": f"{'C' if into else 'D'}{net:012d}" if order.sub_mer_id else "",
     }  # fmt: skip
     if not into:
         values |= {"origTraceNo": f"{order.trace_no:06d}", "origTime": f"{beijing(order.paid_ms):%m%d%H%M%S}",

@@ -74,6 +74,7 @@ class Trades:
             asked["orderId"], asked["txnTime"], int(asked["txnAmt"]), kind, state, now, self._query_id(number, now),
             number % 1_000_000, notify_url=asked["backUrl"], payer=payer, code=code, qr=qr, access=asked["accessType"],
             expires_ms=expires_ms or now + 3_600_000, reserved=asked.get("reqReserved", ""),
+            sub_mer_id=asked.get("subMerId", ""), acq_ins_code=asked.get("acqInsCode", ""),
         )  # fmt: skip
 
     def _act(self, order: Order, payer: phones.Behaviour, now: int, forced: str = "") -> Order:
