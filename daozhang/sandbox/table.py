@@ -59,6 +59,8 @@ TABLE: dict[str, Row] = {
     "F13": Row("通知先于应答", "the notify comes before the reply", "收款成功,只记一笔账", "paid, posted once", (Turn("notify_early"),)),
     "F14": Row("通知金额不对", "the notify names another amount", "不信它,留下告警,靠查询得到结果", "not believed, an alarm is kept, a query decides",
                (Turn("lost_after", "pay"), Turn("notify_wrong_amount"))),
+    "F15": Row("平台证书轮换,新旧轮流签名(证书模式的账号)", "platform certificates change, old and new sign by turns (an account in certificate mode)",
+               "新证书自动取到,没有一笔失败", "the new one is fetched by itself, and no payment fails", (Turn("rotating"),)),
     "F16": Row("故意发错签名的探测", "a wrong signature on purpose", "拒绝,不算数,靠查询得到结果", "refused, counts for nothing, a query decides",
                (Turn("signtest", "pay"), Turn("notify_signtest"))),
     "F19": Row("从未见过的结果码", "a code that nobody has seen", "当作不知道,靠查询得到结果,绝不当作成功或失败",

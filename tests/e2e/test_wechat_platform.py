@@ -111,6 +111,10 @@ def test_a_plate_is_paid_on_the_payers_phone(system: System) -> None:
     assert system.cli("sandbox", "scan", page["package"].removeprefix("prepay_id="), "--wallet", "wechat")[0] == 0
     assert system.until_decided(shown["id"], 20)["verdict"] == "paid"
     assert ("notified", "notify", "captured") in evidence(system, shown["id"])
+    other = ask(wallet="alipay", payer="2088102146225135")[1]
+    assert set(other["method"]["pay"]) == {"trade_no"}  # tradePay's tradeNO
+    assert system.cli("sandbox", "scan", other["method"]["pay"]["trade_no"])[0] == 0
+    assert system.until_decided(other["id"], 20)["verdict"] == "paid"
     nobody = ask()[1]
     closed = system.call("POST", f"/v1/payments/{nobody['id']}/close", {"wait_s": 1})[1]
     assert system.until_decided(closed["id"], 60)["verdict"] == "not_paid"

@@ -24,7 +24,7 @@ NOTHING = {S.CLOSED, S.NOT_PAID}
 ENDS: dict[str, set[State]] = {
     "F1": {S.PAID}, "F2": NOTHING, "F3": {S.PAID}, "F4": {S.REFUNDED, *NOTHING, S.REVERSED}, "F5": {S.PAID, *NOTHING, S.REVERSED},
     "F6": {S.PAID, S.REVERSED, S.CLOSED, S.REFUNDED}, "F7": NOTHING, "F8": {*NOTHING, S.REVERSED}, "F9": {S.PAID, S.REVERSED, *NOTHING},
-    "F10": {S.PAID}, "F11": {S.PAID}, "F12": {S.PAID}, "F13": {S.PAID}, "F14": {S.PAID}, "F16": {S.PAID}, "F19": {S.PAID},
+    "F10": {S.PAID}, "F11": {S.PAID}, "F12": {S.PAID}, "F13": {S.PAID}, "F14": {S.PAID}, "F15": {S.PAID}, "F16": {S.PAID}, "F19": {S.PAID},
     "F20": {S.PAID, S.REFUNDED, *NOTHING, S.REVERSED},
 }  # fmt: skip
 _LONG = 3_000_000  # the shop has half an hour to answer, then its policy does

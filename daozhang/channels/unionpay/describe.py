@@ -44,7 +44,7 @@ _KINDS = {
     ("76", "01"): ("对账文件下载", "settlement file"),
 }  # fmt: skip
 _OPS = {("01", "06"): "pay", ("01", "07"): "apply", ("00", "00"): "query", ("99", "01"): "reverse", ("31", "00"): "refund",
-        ("04", "00"): "refund"}  # fmt: skip
+        ("04", "00"): "refund", ("76", "01"): "file"}  # fmt: skip
 
 
 def describe(message: bytes) -> dict[str, Any] | None:
