@@ -35,7 +35,7 @@ def test_an_outage_is_an_incident_from_its_first_minute_to_its_end(own_system: S
     news = f"/v1/events?limit=100&subject={found['id']}"
     events = until(system, news, lambda told: told["data"])
     assert events[0]["type"] == "incident.opened" and events[0]["data"]["next_step"]["cashier"]["zh"]
-    health = {one["name"]: one for one in system.call("GET", "/v1/health/channels")[1]["data"]}
+    health = until(system, "/v1/health/channels", lambda told: (rows := {one["name"]: one for one in told["data"]})["alipay"]["incident"] and rows)
     assert health["alipay"]["incident"] == found["id"] and health["wechatpay"]["status"] == "operational"
     system.calm()
     for _ in range(40):  # people go on paying; it is seen that they get through
