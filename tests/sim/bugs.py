@@ -37,17 +37,14 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("the done refund is not posted", RFL, '        *_transfer("refund_done", "refund_suspense", clearing, after.amount_fen),', ""),
     ("doubt is not released", RFL, '        return _transfer("released", "suspense", in_doubt, amount)', "        return []"),
     ("the capture is posted twice", RFL, '            *_transfer("capture", clearing, in_doubt, after.received_fen),', '            *_transfer("capture", clearing, in_doubt, after.received_fen),\n            *_transfer("capture", clearing, in_doubt, after.received_fen),'),
-    ("a refusal after waiting for funds ends a refund (found by the town)", F, "        case Proves.REFUND_REFUSED if op is Op.REFUND and first:", "        case Proves.REFUND_REFUSED if op is Op.REFUND and (first or r.state is RefundState.WAITING_FUNDS):"),
     ("a notify during an undo is thrown away when it comes again (found by the town)", H, "        if notify_id and told and payment.proven and payment.state not in NOTHING_TAKEN:", "        if notify_id and told:"),
     ("an undo is believed against a younger notify (found by the town)", R, "    return changed(p, undone=Undone.NO, undo_out=True)", "    return p"),
-    ("a refund's answer is lost to a faster worker (found by the town)", RF, "            if self._heard is None or refund.state not in UNDER_WAY:\n                return refund", "            return refund"),
     ("a pay request is repeated after a time-out", R, "        case Proves.NOT_SENT:\n            return changed(p, send_out=False)\n        case Proves.WAITING:", "        case Proves.NOT_SENT | Proves.NOTHING:\n            return changed(p, send_out=False)\n        case Proves.WAITING:"),
 ]  # fmt: skip
 # Bugs of a rare corner are hunted in towns about it; the others in towns of every kind.
 TOWNS = {
     "not found outranks a charge that was shown (found by the town)": "storm",
     "a second refusal ends a refund that was done": "refunds",
-    "a refusal after waiting for funds ends a refund (found by the town)": "refunds",
     "a notify during an undo is thrown away when it comes again (found by the town)": "storm",
     "an undo is believed against a younger notify (found by the town)": "storm",
     "an end is never looked at again": "late", "a late success is not told": "late", "a surplus stays with the shop": "late",
