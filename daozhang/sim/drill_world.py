@@ -229,8 +229,8 @@ class DrillWorld:
                 await self._rest()
 
     async def _rest(self) -> None:
-        now, leases = self.clock.now_ms(), self.store.leases
-        due = min((max(d.run_at_ms, leases.get(d.subject, 0)) for d in self.store.timers.values()), default=now + 60_000)
+        now = self.clock.now_ms()
+        due = self.store.timers.next_ms() or now + 60_000
         self._rested = self.loop.create_future()
         self._ring_at(max(now + LOOK_EVERY_MS, due))
         await self._rested
@@ -408,8 +408,8 @@ class DrillWorld:
         await asyncio.sleep(240)  # longer than the namer follows a payment
         self.fleet.resting = True
         self.namer.stop()
-        while self.store.timers and self.clock.now_ms() < self.end_ms + _LONG_MS:
-            await self.clock.sleep_until(max(self.clock.now_ms() + 1_000, min(d.run_at_ms for d in self.store.timers.values()) + 1_000))
+        while (due := self.store.timers.next_ms()) is not None and self.clock.now_ms() < self.end_ms + _LONG_MS:
+            await self.clock.sleep_until(max(self.clock.now_ms(), due) + 1_000)
         await asyncio.sleep(30)
 
 
