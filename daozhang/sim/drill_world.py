@@ -229,8 +229,8 @@ class DrillWorld:
                 await self._rest()
 
     async def _rest(self) -> None:
-        now, due = self.clock.now_ms(), self.store.timers.next_ms()
-        due = now + 60_000 if due is None else due
+        now = self.clock.now_ms()
+        due = self.store.timers.next_ms() or now + 60_000
         self._rested = self.loop.create_future()
         self._ring_at(max(now + LOOK_EVERY_MS, due))
         await self._rested
