@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from daozhang.channels.twin import Heard, Said
+from daozhang.channels.wechatpay.twin import fuzz
 from daozhang.channels.wechatpay.twin.books import Order, Refund
 from daozhang.channels.wechatpay.twin.door_v3 import STATES, Call
 from daozhang.channels.wechatpay.twin.faults import Failed
@@ -104,7 +105,7 @@ class DoorV2:
 
     def _said(self, told: Mapping[str, str], call: Call, spoil: str = "") -> Said:
         fields = {"return_code": "SUCCESS", "return_msg": "OK", "appid": self._appid, "mch_id": self._mchid,
-                  "nonce_str": self._rand(16).hex(), **told}  # fmt: skip
+                  "nonce_str": self._rand(16).hex(), **fuzz.xml(told, spoil)}  # fmt: skip
         if sub := call.query.get("sub_mch_id", ""):
             fields["sub_mch_id"] = sub
         if spoil != "unsigned":
