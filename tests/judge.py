@@ -109,11 +109,34 @@ def counted_manners(books: dict) -> list[str]:
     return wrong
 
 
-def all_manners(books: dict) -> list[str]:
+LEAST_GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}
+WECHAT_UNDO_AFTER_MS = 15_000
+
+
+def undo_manners(books: dict) -> list[str]:
+    """WeChat Pay: no undo within 15 s of the payment; Alipay and WeChat Pay: an undo follows a query of its order."""
+    wrong, paid, last = [], {}, {}
+    for request in books["requests"]:
+        number, method, at = request["out_trade_no"], request["method"], request["at_ms"]
+        if method.endswith("trade.pay"):
+            paid[number] = at
+        if method.endswith(("trade.reverse", "trade.cancel")):
+            if request.get("channel") == "wechatpay" and at - paid.get(number, 0) < WECHAT_UNDO_AFTER_MS:
+                wrong.append(f"{number}: undone {at - paid[number]} ms after its payment")
+            if not last.get(number, "").endswith("trade.query"):
+                wrong.append(f"{number}: an undo after {last.get(number, 'nothing')}, not after a query")
+        last[number] = method
+    return wrong
+
+
+def all_manners(books: dict, most: int = 30) -> list[str]:
     """Each channel by its own rules; a row without a channel is Alipay's."""
-    counted = {"requests": [row for row in books["requests"] if row.get("channel") == "unionpay"]}
-    others = {"requests": [row for row in books["requests"] if row.get("channel") != "unionpay"]}
-    return manners(others, 3000, 30) + manners(counted, 1000, 30) + counted_manners(counted)
+    wrong = []
+    for channel, gap_ms in LEAST_GAP_MS.items():
+        rows = {"requests": [row for row in books["requests"] if row.get("channel", "alipay") == channel]}
+        wrong += manners(rows, gap_ms, most)
+        wrong += counted_manners(rows) if channel == "unionpay" else undo_manners(rows)
+    return wrong
 
 
 def main() -> int:
