@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import System
-from tests.judge import all_manners
+from tests.judge import all_manners, blind_undos
 
 TILLS = {"alipay": 14, "unionpay": 4, "wechatpay": 4}
 
@@ -32,7 +32,7 @@ def test_an_undo_follows_the_last_query_and_queries_keep_their_distance(
         system.calm()
     rows = [{**row, "channel": wallet} for wallet in TILLS for row in system.books(wallet)["requests"]]
     rows = [row for row in rows if row["out_trade_no"] in numbers]
-    assert all_manners({"requests": rows}, 60) == []
+    assert all_manners({"requests": rows}, 60) == [] and blind_undos({"requests": rows}) == []
     undone = {row["out_trade_no"] for row in rows if row["method"].endswith(("cancel", "trade.reverse"))}
     assert undone == numbers
     gaps, last = [], dict[str, int]()

@@ -14,7 +14,7 @@ from daozhang.flow import refund
 from daozhang.flow.take import take
 from daozhang.sandbox import staged
 from daozhang.sim.world import SeededRand, World, play
-from tests.judge import all_manners, counted_manners, manners
+from tests.judge import all_manners, blind_undos, counted_manners, manners
 
 GAP_MS = {"alipay": 3000, "wechatpay": 5000, "unionpay": 1000}
 PAID, FREE = {State.PAID}, {State.CLOSED, State.NOT_PAID, State.REVERSED}
@@ -138,7 +138,8 @@ def agree(seen: Seen) -> None:
     assert seen.kept() == ours, [(str(p.state), p.captured_fen, p.refunded_fen) for p in payments]
     assert sum(seen.world.store.balance.values()) == 0
     channel = str(seen.payment.channel)
-    assert not all_manners({"requests": [{**row, "channel": channel} for row in seen.books()["requests"]]}, 60)
+    rows = {"requests": [{**row, "channel": channel} for row in seen.books()["requests"]]}
+    assert not all_manners(rows, 60) and not blind_undos(rows)
 
 
 @pytest.mark.parametrize(("number", "channel"), ROWS)
