@@ -9,6 +9,7 @@ import click
 
 from daozhang.cli.link import Link, Sandbox
 from daozhang.cli.say import NOT_READY, Oops, Talk, verb
+from daozhang.sandbox import staged
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -143,28 +144,43 @@ def chaos_channel(talk: Talk, name: str | None, channel: str, mode: str, share: 
     talk.show(talk.pick("故障已打开:", "on: ") + ", ".join(row["mode"] for row in told["on"]))
 
 
-@chaos.command("stage")
-@click.argument("number")
-@click.option("--channel", "--wallet", "channel", default="alipay")
-@verb
-def chaos_stage(talk: Talk, number: str, channel: str) -> None:
-    """按编号布置一个故障(F1…F20)/ stage a fault by its number"""
-    told = Sandbox(talk.data).call("POST", "/chaos", {"channel": channel, "fault": number})
-    talk.document(told)
-    talk.show(f"{told['name']}  {talk.word(told)}\n  {talk.pick('看到:', 'seen: ')}{talk.word(told['sees'])}")
-    talk.say(f"试一下:daozhang pay 12.50 --wallet {channel} --behaviour {told['payer']}",
-             f"try: daozhang pay 12.50 --wallet {channel} --behaviour {told['payer']}")  # fmt: skip
-
-
 @chaos.command("list")
 @click.option("--channel", "--wallet", "channel", default="alipay")
 @verb
 def chaos_list(talk: Talk, channel: str) -> None:
     """有哪些故障 / all faults"""
     told = Sandbox(talk.data).call("GET", f"/chaos?channel={quote(channel)}")
-    talk.document({"modes": told["modes"], "on": told["on"], "faults": told["faults"]})
-    for row in [*told["faults"], *told["modes"]]:
-        talk.show(f"{row['name']:22} {talk.word(row)}")
+    name = "wechatpay" if channel == "wechat" else channel
+    for row in told["modes"]:
+        row["faults"] = staged.of_mode(row["name"])
+    faults = [{"fault": one.number, "zh": one.zh, "en": one.en, "command": one.command(name), "payment": one.payment(name)}
+              for one in staged.STAGED if name in one.channels]  # fmt: skip
+    talk.document({"modes": told["modes"], "on": told["on"], "faults": faults})
+    for row in told["modes"]:
+        talk.show(f"{row['name']:22} {row['faults']:12} {talk.word(row)}")
+    for one in faults:
+        talk.show(f"{one['fault']:4} {talk.word(one)}: {one['command']}")
+
+
+@chaos.command("stage")
+@click.argument("fault")
+@click.option("--channel", "--wallet", "channel", default="alipay")
+@verb
+def chaos_stage(talk: Talk, fault: str, channel: str) -> None:
+    """按编号布置一个故障,如 F6 / stage a fault by its number, such as F6"""
+    found = staged.find(fault)
+    yard = Sandbox(talk.data)
+    name = "wechatpay" if channel == "wechat" else channel
+    if found is None or name not in found.channels:
+        raise Oops(f"{channel} 没有编号为 {fault} 的故障:用 daozhang chaos list 查看",
+                   f"{channel} has no fault {fault}: see daozhang chaos list", code=2)  # fmt: skip
+    on = [{"mode": step.mode, "op": step.op, "for_s": step.for_s, "share": step.share} for step in found.steps]
+    for step in on:
+        yard.call("POST", "/chaos", {"channel": name, "order": "", **step})
+    told = {"fault": found.number, "channel": name, "zh": found.zh, "en": found.en, "on": on, "payment": found.payment(name)}
+    talk.document(told)
+    talk.show(f"{found.number} {talk.pick(found.zh, found.en)}")
+    talk.say(f"现在收一笔:{found.payment(name)}", f"now take a payment: {found.payment(name)}")
 
 
 @chaos.command("off")

@@ -14,7 +14,7 @@ from daozhang.channels.shelf import Shelf
 from daozhang.channels.twin import Refused, Twin
 from daozhang.core.texts import rfc3339
 from daozhang.ports.clock import SandboxClock
-from daozhang.sandbox import page, table
+from daozhang.sandbox import page
 from daozhang.sandbox.phone import BY_HAND, Phones
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -112,24 +112,13 @@ class Control:
     async def _chaos(self, request: Request) -> Response:
         body = msgspec.json.decode(await request.body())
         twin = self._twin(body.get("channel", "alipay"))
-        if "fault" in body:
-            return self._stage(twin, str(body["fault"]).upper())
         twin.chaos(str(body["mode"]), self._clock.now_ms(), float(body.get("share") or 1.0),
                    round(float(body.get("for_s") or 0) * 1000), str(body.get("op") or ""), str(body.get("order") or ""))  # fmt: skip
         return answer({"on": twin.chaos_on()})
 
     async def _modes(self, request: Request) -> Response:
         twin = self._twin(request.query_params.get("channel", "alipay"))
-        faults = [table.picture(number, row) for number in table.TABLE if (row := table.on_channel(number, twin)) is not None]
-        return answer({"modes": twin.modes(), "on": twin.chaos_on(), "faults": faults})
-
-    def _stage(self, twin: Twin, number: str) -> Response:
-        row = table.stage(number, twin, self._clock.now_ms()) if number in table.TABLE else None
-        if row is None:
-            known = " ".join(one for one in table.TABLE if table.on_channel(one, twin) is not None)
-            raise Refused("unknown_fault", f"{twin.name} 没有 {number} 这个故障,可选:{known}",
-                          f"{twin.name} has no fault {number}; choose one of: {known}")  # fmt: skip
-        return answer({"on": twin.chaos_on(), **table.picture(number, row)})
+        return answer({"modes": twin.modes(), "on": twin.chaos_on()})
 
     async def _chaos_off(self, request: Request) -> Response:
         """Everywhere, or at one channel."""

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from daozhang.channels.shelf import Shelf
-from daozhang.channels.twin import Heard, Said, Twin, Wire
+from daozhang.channels.twin import Heard, Push, Said, Twin, Wire
 from daozhang.core.directory import Merchant, Shop, Till
 from daozhang.core.faults import MaybeArrived, NotSent, Unreadable
 from daozhang.core.ids import bucket_of_merchant, ulid
@@ -175,11 +175,15 @@ class World:
         while True:
             for name, twin in self.twins.items():
                 for push in twin.tick(self.clock.now_ms()):
-                    headers = {key.lower(): value for key, value in push.headers}
-                    account, kind = push.url.rpartition("/")[2], headers.get("content-type", "")
-                    status, _, body = await heard.notify(self.house, name, kind, "", push.body, headers, account)
-                    twin.pushed(push.push_id, status, body, self.clock.now_ms())
+                    await self.deliver(name, push)
             await self.clock.sleep_until(self.clock.now_ms() + 100)
+
+    async def deliver(self, name: str, push: Push) -> None:
+        """One notify to the real door, and the answer back to its twin."""
+        headers = {key.lower(): value for key, value in push.headers}
+        account, kind = push.url.rpartition("/")[2], headers.get("content-type", "")
+        status, _, body = await heard.notify(self.house, name, kind, "", push.body, headers, account)
+        self.twins[name].pushed(push.push_id, status, body, self.clock.now_ms())
 
     def order(
         self, amount_fen: int = 1250, code: str | None = None, method: Method = Method.PAY_BY_CODE, sale: str = "",

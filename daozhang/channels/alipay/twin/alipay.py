@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from daozhang.channels import form
-from daozhang.channels.alipay.twin import bills, faults, phones, provider
+from daozhang.channels.alipay.twin import bills, faults, fuzz, phones, provider
 from daozhang.channels.alipay.twin.bills import Bills
 from daozhang.channels.alipay.twin.books import Books, Late, Notify
 from daozhang.channels.alipay.twin.door_v2 import Call, DoorV2
@@ -116,6 +116,8 @@ class AlipayTwin:
             return special[mode]
         if mode == "undo_retry":
             return {"code": "10000", "msg": "Success", "out_trade_no": biz.get("out_trade_no", ""), "retry_flag": "Y"}
+        if mode == "undo_race":
+            self._race(str(biz.get("out_trade_no", "")), now)
         try:
             if op == "bill":
                 return self._bills.link(biz, now, mode, call.base_url)
@@ -132,13 +134,19 @@ class AlipayTwin:
             }
         if mode == "system_error_charged":
             return error
-        if mode in ("success_after_cancel", "success_long_after") and reply["code"] == "10000":
-            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), str(biz.get("out_trade_no", ""))))
+        if mode in faults.CHARGED_AFTER_MS and reply["code"] == "10000":
+            self._late_success.append((now + faults.CHARGED_AFTER_MS[mode], str(biz.get("out_trade_no", ""))))
             return {**{k: v for k, v in reply.items() if k != "action"}, "action": "close"}
         if mode == "query_stale" and reply.get("trade_status") == "TRADE_SUCCESS":
             kept = ("code", "msg", "out_trade_no", "trade_no", "total_amount")
             return {**{name: reply[name] for name in kept}, "trade_status": "WAIT_BUYER_PAY"}
         return reply
+
+    def _race(self, number: str, now: int) -> None:
+        """The payer confirms in this very moment: half of the time just before the undo, else too late to matter."""
+        order = self._journal.orders.get(number)
+        if order is not None and order.state == "WAIT_BUYER_PAY" and self._rand(1)[0] % 2:
+            self._trades.capture(order, now)
 
     def _for(self, call: Call) -> str:
         """The service provider's app that asks for the merchant; empty for the merchant's own."""
@@ -167,6 +175,7 @@ class AlipayTwin:
 
     def _spoilt(self, door: DoorV2 | DoorV3, call: Call, reply: dict[str, Any], mode: str) -> Said:
         """The reply on its way back, and what happens to it there."""
+        reply = fuzz.fuzzed(reply, mode)
         if mode == "unknown_code":
             reply = {"code": "40004", "msg": "Business Failed", "sub_code": "ACQ.NEVER_SEEN_BEFORE", "sub_msg": "?"}
         if mode == "wrong_amount_reply":
@@ -225,15 +234,16 @@ class AlipayTwin:
         pushes: list[Push] = []
         for notify in [n for n in self._journal.notifies.values() if n.due_ms <= now_ms]:
             mode = self._mode("notify", notify.fields.get("out_trade_no", ""), now_ms)
-            if mode == "notify_late" and not notify.spoil:
-                self._journal.put("notify", replace(notify, due_ms=now_ms + 60_000, spoil="late"))
+            wait_ms = faults.held_back(mode, "gmt_refund" not in notify.fields)
+            if wait_ms and not notify.spoil:
+                self._journal.put("notify", replace(notify, due_ms=now_ms + wait_ms, spoil="late"))
                 continue
             again = now_ms + NOTIFY_GAPS_MS[notify.tries] if notify.tries < len(NOTIFY_GAPS_MS) else 0
             self._journal.put("notify", replace(notify, tries=notify.tries + 1, due_ms=again or _FOREVER_MS))
             if mode == "notify_lost":
                 continue
             push = self._push(notify, mode)
-            pushes += [push, push] if mode == "notify_double" else [push]
+            pushes += [push] * faults.COPIES.get(mode, 1)
         return pushes
 
     def _push(self, notify: Notify, mode: str) -> Push:

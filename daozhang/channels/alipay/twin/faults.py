@@ -33,6 +33,10 @@ MODES: dict[str, Mode] = {
     "wrong_amount_reply": Mode("应答里的金额不对", "the answer names another amount"),
     "wrong_order_reply": Mode("应答里的单号不对", "the answer names another order"),
     "unknown_code": Mode("从未见过的结果码", "a code that nobody has ever seen"),
+    "unknown_enum": Mode("应答里有没见过的状态值", "a state that nobody has ever seen, in a signed answer"),
+    "new_field": Mode("应答里多了新字段", "a field that nobody has ever seen, in a signed answer"),
+    "retyped": Mode("应答里的数字和文字互换", "numbers as texts and texts as numbers, in a signed answer"),
+    "nulls": Mode("应答里的字段是空值", "empty values in a signed answer"),
     "not_found": Mode("查询说交易不存在", "the query says that there is no such order", "query"),
     "query_stale": Mode("查询一直说等待付款", "the query says that the payer has not paid", "query"),
     "typing_forever": Mode("顾客一直在输密码", "the payer types for ever", _ANY_PAY),
@@ -41,6 +45,7 @@ MODES: dict[str, Mode] = {
     "undo_retry": Mode("撤销要求重试", "the undo asks to be repeated", "cancel"),
     "success_after_cancel": Mode("撤销成功后又扣款", "a charge after an accepted undo", "cancel"),
     "success_long_after": Mode("撤销成功30秒后又扣款", "a charge half a minute after an accepted undo", "cancel"),
+    "undo_race": Mode("撤销与顾客确认同时到达", "the payer confirms in the moment of the undo", "cancel close"),
     "rate_limit": Mode("调用次数超限", "too many calls"),
     "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
     "refund_no_balance": Mode("商户余额不足,不能退款", "the seller's balance is too low", "refund"),
@@ -54,12 +59,24 @@ MODES: dict[str, Mode] = {
     "notify_double": Mode("异步通知重复", "each notify comes twice", "notify"),
     "notify_early": Mode("通知先于应答", "the notify comes before the reply", "notify"),
     "notify_late": Mode("通知晚60秒", "the notify comes 60 s late", "notify"),
+    "notify_twenty": Mode("异步通知一次来20份", "each notify comes twenty times at once", "notify"),
+    "notify_reordered": Mode("退款通知先于付款通知", "the refund's notify comes before the payment's", "notify"),
+    "notify_15h": Mode("异步通知晚15小时", "the notify comes 15 hours late", "notify"),
     "notify_wrong_amount": Mode("通知金额不对", "the notify names another amount", "notify"),
     "notify_wrong_seller": Mode("通知收款方不对", "the notify names another seller", "notify"),
     "notify_wrong_app": Mode("通知应用不对", "the notify names another app", "notify"),
     "notify_forged": Mode("通知签名是伪造的", "the notify is signed by somebody else", "notify"),
     "clock_skew": Mode("渠道时钟快1小时,拒绝我们的时间戳", "the channel refuses our timestamps"),
 }
+CHARGED_AFTER_MS = {"success_after_cancel": 2_000, "success_long_after": 30_000}  # after an accepted undo
+COPIES = {"notify_double": 2, "notify_twenty": 20}
+
+
+def held_back(mode: str, about_payment: bool) -> int:
+    """How long a fault keeps a notify back (ms), once; only that of the payment, when the order is turned round."""
+    if mode == "notify_reordered" and not about_payment:
+        return 0
+    return {"notify_late": 60_000, "notify_reordered": 60_000, "notify_15h": 15 * 3_600_000}.get(mode, 0)
 
 
 @dataclass

@@ -35,6 +35,10 @@ MODES: dict[str, Mode] = {
     "wrong_amount_reply": Mode("应答里的金额不对", "the answer names another amount"),
     "wrong_order_reply": Mode("应答里的单号不对", "the answer names another order"),
     "unknown_code": Mode("从未见过的应答码", "a code that nobody has ever seen"),
+    "unknown_enum": Mode("应答里有没见过的状态值", "a state that nobody has ever seen, in a signed answer"),
+    "new_field": Mode("应答里多了新字段", "a field that nobody has ever seen, in a signed answer"),
+    "retyped": Mode("应答里的金额写成了元", "amounts as yuan with a point, in a signed answer"),
+    "nulls": Mode("应答里的字段是空值", "empty values in a signed answer"),
     "not_found": Mode("查询说查无此交易", "the query says that there is no such order", "query"),
     "query_stale": Mode("查询一直说等待付款", "the query says that the payer has not paid", "query"),
     "query_unknown": Mode("查询一直说状态未明(04)", "the query says that the state is unknown (04)", "query"),
@@ -44,12 +48,16 @@ MODES: dict[str, Mode] = {
     "undo_retry": Mode("冲正状态未明,未执行", "the reversal's state is unknown, and it was not done", "reverse"),
     "success_after_cancel": Mode("冲正成功后又扣款", "a charge after an accepted reversal", "reverse"),
     "success_long_after": Mode("冲正成功30秒后又扣款", "a charge half a minute after an accepted reversal", "reverse"),
+    "undo_race": Mode("撤销与顾客确认同时到达", "the payer confirms in the moment of the undo", "reverse"),
     "rate_limit": Mode("操作过于频繁(37)", "asked too often (37)"),
     "refund_lost": Mode("退货已处理,应答丢失", "the refund is done, the reply is lost", "refund undo"),
     "notify_lost": Mode("后台通知丢失", "notifies are lost", "notify"),
     "notify_double": Mode("后台通知重复", "each notify comes twice", "notify"),
     "notify_early": Mode("通知先于应答", "the notify comes before the reply", "notify"),
     "notify_late": Mode("通知晚60秒", "the notify comes 60 s late", "notify"),
+    "notify_twenty": Mode("后台通知一次来20份", "each notify comes twenty times at once", "notify"),
+    "notify_reordered": Mode("退款通知先于付款通知", "the refund's notify comes before the payment's", "notify"),
+    "notify_15h": Mode("后台通知晚15小时", "the notify comes 15 hours late", "notify"),
     "notify_wrong_amount": Mode("通知金额不对", "the notify names another amount", "notify"),
     "notify_wrong_seller": Mode("通知商户号不对", "the notify names another merchant", "notify"),
     "notify_forged": Mode("通知签名对不上", "the notify's signature is of another message", "notify"),
@@ -75,6 +83,17 @@ class Failed(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+CHARGED_AFTER_MS = {"success_after_cancel": 2_000, "success_long_after": 30_000}  # after an accepted undo
+COPIES = {"notify_double": 2, "notify_twenty": 20}
+
+
+def held_back(mode: str, about_payment: bool) -> int:
+    """How long a fault keeps a notify back (ms), once; only that of the payment, when the order is turned round."""
+    if mode == "notify_reordered" and not about_payment:
+        return 0
+    return {"notify_late": 60_000, "notify_reordered": 60_000, "notify_15h": 15 * 3_600_000}.get(mode, 0)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from daozhang.channels import form
 from daozhang.channels.twin import Heard, Push, Refused, Said, Wire
-from daozhang.channels.unionpay.twin import faults, phones, settle
+from daozhang.channels.unionpay.twin import faults, fuzz, phones, settle
 from daozhang.channels.unionpay.twin.books import Books, Late, Notify
 from daozhang.channels.unionpay.twin.faults import WORDS, Failed
 from daozhang.channels.unionpay.twin.gate import Gate, Keys, Turned, to_sign
@@ -84,18 +84,26 @@ class UnionpayTwin:
                    "clock_skew": "10"}.get(mode)  # fmt: skip
         if instead:
             return _code(instead)
+        if mode == "undo_race":
+            self._race(asked["orderId"], now)
         try:
             told = self._business(op, asked, now, mode)
         except Failed as failed:
             return _code(failed.code)
         if mode == "system_error_charged":
             return _code("04")
-        if mode in ("success_after_cancel", "success_long_after"):
-            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), asked["orderId"]))
+        if mode in faults.CHARGED_AFTER_MS:
+            self._late_success.append((now + faults.CHARGED_AFTER_MS[mode], asked["orderId"]))
         if mode in ("query_stale", "query_unknown"):
             code = "05" if mode == "query_stale" else "04"
             told = {"origRespCode": code, "origRespMsg": WORDS[code], "queryId": told.get("queryId", "")}
         return {**_code("00"), **told}
+
+    def _race(self, number: str, now: int) -> None:
+        """The payer confirms in this very moment: half of the time just before the undo, else too late to matter."""
+        order = self._journal.orders.get(number)
+        if order is not None and order.state == "PAYING" and self._rand(1)[0] % 2:
+            self._trades.capture(order, now)
 
     def _business(self, op: str, asked: Mapping[str, str], now: int, mode: str = "") -> dict[str, str]:
         trades, forced = self._trades, "typing" if mode == "typing_forever" else ""
@@ -127,6 +135,7 @@ class UnionpayTwin:
 
     def _spoilt(self, asked: Mapping[str, str], reply: dict[str, str], mode: str) -> Said:
         """The reply on its way back, and what happens to it there."""
+        reply = fuzz.fuzzed(reply, mode)
         if mode == "unknown_code":
             reply = {**reply, "respCode": "Z9", "respMsg": "?"}
         if mode == "wrong_amount_reply":
@@ -205,15 +214,16 @@ class UnionpayTwin:
         pushes: list[Push] = []
         for notify in [one for one in self._journal.notifies.values() if one.due_ms <= now_ms]:
             mode = self._mode("notify", notify.fields["orderId"], now_ms)
-            if mode == "notify_late" and not notify.spoil:
-                self._journal.put("notify", replace(notify, due_ms=now_ms + 60_000, spoil="late"))
+            wait_ms = faults.held_back(mode, "origQryId" not in notify.fields)
+            if wait_ms and not notify.spoil:
+                self._journal.put("notify", replace(notify, due_ms=now_ms + wait_ms, spoil="late"))
                 continue
             again = now_ms + NOTIFY_GAPS_MS[notify.tries] if notify.tries < len(NOTIFY_GAPS_MS) else 0
             self._journal.put("notify", replace(notify, tries=notify.tries + 1, due_ms=again or _FOREVER_MS))
             if mode == "notify_lost":
                 continue
             push = self._push(notify, mode)
-            pushes += [push, push] if mode == "notify_double" else [push]
+            pushes += [push] * faults.COPIES.get(mode, 1)
         return pushes
 
     def _push(self, notify: Notify, mode: str) -> Push:

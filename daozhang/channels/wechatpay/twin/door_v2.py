@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from daozhang.channels.twin import Heard, Said
+from daozhang.channels.wechatpay.twin import fuzz
 from daozhang.channels.wechatpay.twin.books import Order, Refund
 from daozhang.channels.wechatpay.twin.door_v3 import STATES, Call
 from daozhang.channels.wechatpay.twin.faults import Failed
@@ -109,7 +110,7 @@ class DoorV2:
 
     def _said(self, told: Mapping[str, str], call: Call, spoil: str = "") -> Said:
         fields = {"return_code": "SUCCESS", "return_msg": "OK", "appid": self._appid, "mch_id": self._mchid,
-                  "nonce_str": self._rand(16).hex(), **told}  # fmt: skip
+                  "nonce_str": self._rand(16).hex(), **fuzz.xml(told, spoil)}  # fmt: skip
         fields |= {name: call.query[name] for name in ("sub_mch_id", "sub_appid") if call.query.get(name)}
         if spoil != "unsigned":
             wrong = spoil in ("forged", "signtest")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from daozhang.channels.twin import Heard, Said, Wire
+from daozhang.channels.wechatpay.twin import fuzz
 from daozhang.channels.wechatpay.twin.books import Order, Refund
 from daozhang.channels.wechatpay.twin.faults import Failed
 from daozhang.channels.wechatpay.twin.gate import Gate, Turned, sealed
@@ -154,7 +155,7 @@ class DoorV3:
         return self._said(200, body, call.signer, call.clock_ms, spoil)
 
     def _said(self, status: int, body: Mapping[str, Any] | None, signer: str, now: int, spoil: str = "") -> Said:
-        raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        raw = b"" if body is None else json.dumps(fuzz.fuzzed(body, spoil), ensure_ascii=False, separators=(",", ":")).encode()
         request_id = ("Request-ID", self._rand(16).hex().upper())
         headers = (_JSON, request_id, *self.gate.seal(signer, raw, now, self._rand(16).hex(), spoil))
         return Said(status, headers, raw, 0, Wire.WHOLE)

@@ -36,6 +36,10 @@ MODES: dict[str, Mode] = {
     "wrong_amount_reply": Mode("应答里的金额不对", "the answer names another amount"),
     "wrong_order_reply": Mode("应答里的单号不对", "the answer names another order"),
     "unknown_code": Mode("从未见过的结果码", "a code that nobody has ever seen"),
+    "unknown_enum": Mode("应答里有没见过的状态值", "a state that nobody has ever seen, in a signed answer"),
+    "new_field": Mode("应答里多了新字段", "a field that nobody has ever seen, in a signed answer"),
+    "retyped": Mode("应答里的数字和文字互换", "numbers as texts and texts as numbers, in a signed answer"),
+    "nulls": Mode("应答里的字段是空值", "empty values in a signed answer"),
     "not_found": Mode("查询说订单不存在", "the query says that there is no such order", "query"),
     "query_stale": Mode("查询一直说用户支付中", "the query says that the payer has not paid", "query"),
     "typing_forever": Mode("顾客一直在输密码", "the payer types for ever", _ANY_PAY),
@@ -44,6 +48,7 @@ MODES: dict[str, Mode] = {
     "undo_retry": Mode("撤销要求重试(recall=Y)", "the undo asks to be repeated (recall=Y)", "reverse"),
     "success_after_cancel": Mode("撤销成功后又扣款", "a charge after an accepted undo", _ANY_UNDO),
     "success_long_after": Mode("撤销成功30秒后又扣款", "a charge half a minute after an accepted undo", _ANY_UNDO),
+    "undo_race": Mode("撤销与顾客确认同时到达", "the payer confirms in the moment of the undo", _ANY_UNDO),
     "rate_limit": Mode("调用次数超限", "too many calls"),
     "refund_lost": Mode("退款已处理,应答丢失", "the refund is done, the reply is lost", "refund"),
     "refund_no_balance": Mode("商户余额不足,不能退款", "the merchant's balance is too low", "refund"),
@@ -52,6 +57,9 @@ MODES: dict[str, Mode] = {
     "notify_double": Mode("回调重复", "each callback comes twice", "notify"),
     "notify_early": Mode("回调先于应答", "the callback comes before the reply", "notify"),
     "notify_late": Mode("回调晚60秒", "the callback comes 60 s late", "notify"),
+    "notify_twenty": Mode("回调一次来20份", "each callback comes twenty times at once", "notify"),
+    "notify_reordered": Mode("退款通知先于付款通知", "the refund's callback comes before the payment's", "notify"),
+    "notify_15h": Mode("回调晚15小时", "the callback comes 15 hours late", "notify"),
     "notify_wrong_amount": Mode("回调金额不对", "the callback names another amount", "notify"),
     "notify_wrong_seller": Mode("回调商户号不对", "the callback names another merchant", "notify"),
     "notify_wrong_app": Mode("回调AppID不对", "the callback names another app", "notify"),
@@ -65,6 +73,16 @@ MODES: dict[str, Mode] = {
     "bill_not_ready": Mode("对账单还没有生成", "the bill is not ready yet", "bill"),
 }
 _ALIKE = {"cancel": "reverse", "precreate": "native"}
+FUZZ = ("unknown_enum", "new_field", "retyped", "nulls")
+CHARGED_AFTER_MS = {"success_after_cancel": 2_000, "success_long_after": 30_000}  # after an accepted undo
+COPIES = {"notify_double": 2, "notify_twenty": 20}
+
+
+def held_back(mode: str, about_payment: bool) -> int:
+    """How long a fault keeps a notify back (ms), once; only that of the payment, when the order is turned round."""
+    if mode == "notify_reordered" and not about_payment:
+        return 0
+    return {"notify_late": 60_000, "notify_reordered": 60_000, "notify_15h": 15 * 3_600_000}.get(mode, 0)
 
 
 @dataclass

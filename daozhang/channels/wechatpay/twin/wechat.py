@@ -118,16 +118,24 @@ class WechatTwin:
             raise Failed(refusals[mode])
         if mode == "undo_retry":
             return self._v2.again(call) if old else self._v3.again(call, call.order)
+        if mode == "undo_race":
+            self._race(call.order, now)
         order, refund = self._business(call.op, call.args, now, mode)
         if mode in ("system_error_charged", "bank_error_charged", "unknown_code"):
             raise Failed({"bank_error_charged": "bank", "unknown_code": "never_seen"}.get(mode, "system"))
-        if mode in ("success_after_cancel", "success_long_after"):
-            self._late_success.append((now + (2_000 if mode == "success_after_cancel" else 30_000), order.out_trade_no))
+        if mode in faults.CHARGED_AFTER_MS:
+            self._late_success.append((now + faults.CHARGED_AFTER_MS[mode], order.out_trade_no))
         told = door_v3.spoilt(order, mode)
         if refund is not None and mode == "wrong_amount_reply":
             refund = replace(refund, amount_fen=refund.amount_fen + 1)
-        spoil = mode if mode in _SPOILT else ""
+        spoil = mode if mode in (*_SPOILT, *faults.FUZZ) else ""
         return self._v2.done(call, told, refund, spoil) if old else self._v3.done(call, told, refund, spoil)
+
+    def _race(self, number: str, now: int) -> None:
+        """The payer confirms in this very moment: half of the time just before the undo, else too late to matter."""
+        order = self._journal.orders.get(number)
+        if order is not None and order.state == "USERPAYING" and self._rand(1)[0] % 2:
+            self._trades.capture(order, now)
 
     def _business(self, op: str, args: Mapping[str, Any], now: int, mode: str = "") -> Outcome:
         match op:
@@ -255,15 +263,16 @@ class WechatTwin:
         pushes: list[Push] = []
         for notify in [notify for notify in self._journal.notifies.values() if notify.due_ms <= now_ms]:
             mode = self._mode("notify", notify.order, now_ms)
-            if mode == "notify_late" and not notify.spoil:
-                self._journal.put("notify", replace(notify, due_ms=now_ms + 60_000, spoil="late"))
+            wait_ms = faults.held_back(mode, not notify.refund)
+            if wait_ms and not notify.spoil:
+                self._journal.put("notify", replace(notify, due_ms=now_ms + wait_ms, spoil="late"))
                 continue
             again = now_ms + NOTIFY_GAPS_MS[notify.tries] if notify.tries < len(NOTIFY_GAPS_MS) else 0
             self._journal.put("notify", replace(notify, tries=notify.tries + 1, due_ms=again or _FOREVER_MS))
             if mode == "notify_lost":
                 continue
             push = self._push(notify, mode, now_ms)
-            pushes += [push, push] if mode == "notify_double" else [push]
+            pushes += [push] * faults.COPIES.get(mode, 1)
         return pushes
 
     def _push(self, notify: Notify, mode: str, now: int) -> Push:

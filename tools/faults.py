@@ -1,0 +1,71 @@
+"""docs/faults.md and docs/faults.en.md, made from the table that the command line stages from.
+
+``python tools/faults.py`` writes both; tests/tools/test_papers.py holds them to the code.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from daozhang.channels.shelf import Shelf  # noqa: E402
+from daozhang.sandbox import staged  # noqa: E402
+
+_HEAD = {
+    "zh": (
+        "# 故障表:一条命令布置,每个人看到什么",
+        "在沙箱里布置一个故障,然后收一笔,看各人看到什么。`alipay` 可换成表里列出的其他渠道;`daozhang chaos off` 全部恢复;"
+        "时间太长的,用 `daozhang clock advance` 拨快。二维码一行,付款人扫码:`daozhang sandbox scan 二维码 --wallet 渠道`。",
+        "| 编号 | 故障 | 渠道 | 布置 | 收一笔 | 收银台与顾客 | 店主与工程师 |",
+        "## 每个渠道的全部故障",
+        "`daozhang chaos channel 渠道 --mode 名称 [--op 操作] [--share 0.5] [--for 30s] [--order 单号]`",
+        "| 名称 | 故障 | 渠道 |",
+        "## 没有命令的几项",
+        "F15(平台证书轮换)由沙箱的 `rotate_certificate` 开关布置;F18(有毒的账单)是文件,不是渠道的行为,由各渠道账单的测试读入。",
+    ),
+    "en": (
+        "# Faults: one command stages each, and what each person sees",
+        "Stage a fault in the sandbox, take a payment, and see what each person sees. Any other channel of the row may stand for "
+        "`alipay`; `daozhang chaos off` makes everything well; what takes too long is shortened by `daozhang clock advance`. "
+        "A QR is scanned by `daozhang sandbox scan QR --wallet CHANNEL`.",
+        "| no. | fault | channels | stage it | take a payment | till and payer | owner and engineer |",
+        "## Every fault of each channel",
+        "`daozhang chaos channel CHANNEL --mode NAME [--op OPERATION] [--share 0.5] [--for 30s] [--order NUMBER]`",
+        "| name | fault | channels |",
+        "## Without a command",
+        "F15 (a platform certificate is changed) is the sandbox's switch `rotate_certificate`; F18 (poisoned bills) is files, not a "
+        "channel's behaviour, and is read by the tests of each channel's bill.",
+    ),
+}
+
+
+def document(language: str) -> str:
+    """One of the two papers."""
+    title, how, faults, modes_title, modes_how, modes, rest_title, rest = _HEAD[language]
+    lines = [title, "", how, "", faults, "|---|---|---|---|---|---|---|"]
+    for one in staged.STAGED:
+        first = one.channels[0]
+        where = " ".join(staged.short(channel) for channel in one.channels)
+        words = [one.zh, one.till_zh, one.office_zh] if language == "zh" else [one.en, one.till_en, one.office_en]
+        lines.append(f"| {one.number} | {words[0]} | {where} | `{one.command(first)}` | `{one.payment(first)}` | {words[1]} | {words[2]} |")
+    lines += ["", modes_title, "", modes_how, "", modes, "|---|---|---|", *_modes(language), "", rest_title, "", rest, ""]
+    return "\n".join(lines)
+
+
+def _modes(language: str) -> list[str]:
+    told: dict[str, tuple[str, list[str]]] = {}
+    for channel in Shelf.look():
+        for row in channel.twin.make_simulated("s", bytes).modes():
+            told.setdefault(row["name"], (row[language], []))[1].append(staged.short(channel.name))
+    return [f"| `{name}` | {words} | {' '.join(where)} |" for name, (words, where) in told.items()]
+
+
+def main() -> int:
+    for name, language in (("faults.md", "zh"), ("faults.en.md", "en")):
+        (ROOT / "docs" / name).write_text(document(language), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
