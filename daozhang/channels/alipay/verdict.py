@@ -36,7 +36,8 @@ def rows() -> list[dict[str, str]]:
     with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
     gateway = [row for row in written if row["op"] == "pay" and (row["code"] == "20000" or "/" in row["code"])]
-    return written + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway]
+    there = {(row["op"], row["code"]) for row in written}
+    return written + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway if (op, row["code"]) not in there]
 
 
 def look_up(op: str, *codes: str) -> tuple[str, Row]:
