@@ -194,7 +194,8 @@ class Desk:
             return self.counts.within(place, trouble, top.first, last)
 
         missing = self.banks.missing(set(), top.first, last) if trouble == DARK else NO_BANK
-        at = where(bursts, counted, missing)
+        # A channel may explain it better than a small place that suffers visibly a moment earlier, by chance.
+        at = where({*bursts, *(one for one in suspects if one[0] == "channel")}, counted, missing)
         return bursts.get(at.behind, top), at, missing
 
     def _open(self, trouble: str, found: Burst, at: Found, missing: Missing, now_ms: int) -> Iterator[Step]:
@@ -367,6 +368,8 @@ class Desk:
         case.share = sick / max(sick + fine, 1)
         one: Whose = whose(case.place, case.behind, i.trouble, list(case.named.values()))
         known = identified(one, i)
+        if i.stage is Stage.IDENTIFIED and not known and one.party != i.party:
+            one = Whose(i.party, i.party_name, i.cause, i.probability, one.named)  # a doubt takes nothing back; only better knowledge does
         stage = Stage.IDENTIFIED if known else i.stage if i.stage is Stage.IDENTIFIED and one.probability > 0.5 else Stage.INVESTIGATING
         case.incident = i.to(
             stage, party=one.party, party_name=one.party_name, cause=one.cause, probability=one.probability, share=round(case.share, 3),

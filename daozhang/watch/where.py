@@ -8,7 +8,7 @@ from daozhang.watch.banks import Missing
 from daozhang.watch.counts import EVERYWHERE, Place
 
 _MOST = 40  # of one kind that are compared
-_RARE = {"software": 4.0, "carrier": 4.0, "region": 4.0}  # faults of these kinds are rare: chance alone must not name one
+_RARE = {"software": 8.0, "carrier": 8.0, "region": 8.0}  # faults of these kinds are rare: chance alone must not name one
 Counted = Callable[[Place], tuple[int, int]]  # (troubled, fine)
 NO_BANK = Missing()
 

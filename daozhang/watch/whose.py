@@ -30,6 +30,7 @@ _UNLIKELY = 0.05
 # A bank or the clearing network behind one channel shows as such elsewhere too; where it does not, the channel itself is likelier.
 # And where everything suffers, one platform or one bank explains only a part.
 _BEHIND = {("channel", "bank"): 0.4, ("channel", "clearing"): 0.3, ("all", "platform"): 0.25, ("all", "bank"): 0.25}
+_MISSED = 0.005  # at a bank whose successes are clearly missing it is nobody else
 # One payment cannot tell them apart; many at one place cannot be this.
 _ONE_BY_ONE = frozenset({"info.reply_lost", "payer.not_completed", "unknown.unknown", "info.no_result_in_time", "info.reply_unknown"})
 _SURE_OF_PLACE = {WAITING: 0.8, NO_NOTIFY: 0.75}
@@ -75,7 +76,7 @@ def _weights(kind: str, named: Sequence[Ranked]) -> Mapping[str, float]:
     scores = {cause: told * sum(log(max(dict(ranked).get(cause, 0.0), _LEAST)) for ranked in named) for cause in causes}
     for cause in causes:
         party = cause.partition(".")[0]
-        allowed = 1.0 if party in _PARTIES[kind] else _BEHIND.get((kind, party), _UNLIKELY)
+        allowed = 1.0 if party in _PARTIES[kind] else _BEHIND.get((kind, party), _MISSED if kind == "bank" else _UNLIKELY)
         scores[cause] += log(allowed if cause not in _ONE_BY_ONE else _UNLIKELY)
     top = max(scores.values())
     return {cause: exp(score - top) for cause, score in scores.items()}

@@ -44,7 +44,7 @@ def run(sick: bool, fault: str) -> World:
         await world.clock.sleep_until(world.clock.now_ms() + 90_000)
         for one in made:
             stored = await world.store.payment(one.id)
-            assert stored is not None and (stored.proven or one.id in world.store.timers)  # P6: somebody will ask again
+            assert stored is not None and (stored.proven or one.id in world.store.timers.by_subject)  # P6: somebody will ask again
         twin.chaos_off()
         for one in made:
             ended = await world.until_proven(one.id)
