@@ -1,9 +1,9 @@
 """W2: code payments, from the till's request to the durable, verified answer.
 
-``python -m bench.payments [--payments N] [--in-flight 64] [--quick] [--json FILE]``. One run measures, on the same cores:
+``python -m bench.payments [--payments N] [--in-flight 64] [--mix] [--json FILE]``. One run measures, on the same cores:
 the twin signing, without and with notifies; replies signed before (the channel costs nothing); the null server (the same
 HTTP, the same two commits, the same signature and exchange, no logic) and a bare HTTP server; and in an open loop at
-200/s the latency that is added. Printed with CPU-us by process, steal, and the share of what the machine's RSA allows.
+200/s the latency that is added. ``--mix``: only Alipay alone against the three channels mixed 55/40/5, see `bench.mix`. Printed with CPU-us by process, steal, and the share of what the machine's RSA allows.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,17 @@ class Till:
         self.not_paid += b'"verdict":"paid"' not in reply.body
 
 
-async def draw_codes(system: System, count: int) -> list[str]:
-    """Payment codes, drawn before the clock runs."""
+async def draw_codes(system: System, count: int, wallets: Sequence[str] = ("alipay",)) -> list[str]:
+    """Payment codes, drawn before the clock runs; of each wallet in turn."""
     client, headers = Client(system.base_port + 7), f"Authorization: Bearer {system.control_token}\r\n"
-    made: list[str] = []
+    made: dict[int, str] = {}
 
-    async def one(_: int) -> None:
-        made.append(json.loads((await client.post("/code", headers, b"{}")).body)["code"])
+    async def one(number: int) -> None:
+        body = json.dumps({"wallet": wallets[number % len(wallets)]}).encode()
+        made[number] = json.loads((await client.post("/code", headers, body)).body)["code"]
 
     await closed_loop(one, count, 32)
-    return made
+    return [made[number] for number in range(count)]
 
 
 async def measured(call: Callable[[int], Awaitable[None]], pids: dict[str, list[int]], count: int, in_flight: int) -> dict[str, Any]:
@@ -72,13 +73,15 @@ async def measured(call: Callable[[int], Awaitable[None]], pids: dict[str, list[
             **meter.stop(count)}  # fmt: skip
 
 
-async def with_twin(system: System, count: int, in_flight: int) -> dict[str, Any]:
-    """The whole way, the twin signing its replies on the same cores."""
+async def with_twin(
+    system: System, count: int, in_flight: int, wallets: Sequence[str] = ("alipay",)
+) -> dict[str, Any]:
+    """The whole way, the twins signing their replies on the same cores."""
     state = system.state
-    await Till(state, system.base_port, warm := await draw_codes(system, 300)).pay(0)
+    await Till(state, system.base_port, warm := await draw_codes(system, 300, wallets)).pay(0)
     till = Till(state, system.base_port, warm[1:])
     await closed_loop(till.pay, 299, in_flight)
-    till = Till(state, system.base_port, await draw_codes(system, count))
+    till = Till(state, system.base_port, await draw_codes(system, count, wallets))
     return {**await measured(till.pay, system.pids(), count, in_flight), "not_paid": till.not_paid}
 
 
@@ -229,8 +232,13 @@ def main() -> int:
     words.add_argument("--payments", type=int, default=4000)
     words.add_argument("--in-flight", type=int, default=64)
     words.add_argument("--base-port", type=int, default=7900)
+    words.add_argument("--mix", action="store_true", help="the three channels mixed 55/40/5 against Alipay alone")
     words.add_argument("--json", type=Path, default=None)
     given = words.parse_args()
+    if given.mix:
+        from bench import mix
+
+        return mix.main(given.base_port, given.payments, given.in_flight, given.json)
     told = run(given.base_port, given.payments, given.in_flight)
     show(told)
     if given.json:

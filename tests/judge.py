@@ -109,11 +109,42 @@ def counted_manners(books: dict) -> list[str]:
     return wrong
 
 
-def all_manners(books: dict) -> list[str]:
+LEAST_GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}
+WECHAT_UNDO_AFTER_MS = 15_000
+
+
+def too_early(books: dict) -> list[str]:
+    """WeChat Pay: no undo within 15 s of the payment."""
+    wrong, paid = [], {}
+    for request in books["requests"]:
+        number, method, at = request["out_trade_no"], request["method"], request["at_ms"]
+        if method.endswith("trade.pay"):
+            paid[number] = at
+        if method.endswith("trade.reverse") and at - paid.get(number, 0) < WECHAT_UNDO_AFTER_MS:
+            wrong.append(f"{number}: undone {at - paid[number]} ms after its payment")
+    return wrong
+
+
+def blind_undos(books: dict) -> list[str]:
+    """Undos that do not follow a query of their order. (A channel that was killed may not have heard the query.)"""
+    wrong, last = [], {}
+    for request in books["requests"]:
+        number, method = request["out_trade_no"], request["method"]
+        undo = method.endswith(("trade.reverse", "trade.cancel"))
+        if undo and request.get("channel") != "unionpay" and not last.get(number, "").endswith("trade.query"):
+            wrong.append(f"{number}: an undo after {last.get(number, 'nothing')}, not after a query")
+        last[number] = method
+    return wrong
+
+
+def all_manners(books: dict, most: int = 30) -> list[str]:
     """Each channel by its own rules; a row without a channel is Alipay's."""
-    counted = {"requests": [row for row in books["requests"] if row.get("channel") == "unionpay"]}
-    others = {"requests": [row for row in books["requests"] if row.get("channel") != "unionpay"]}
-    return manners(others, 3000, 30) + manners(counted, 1000, 30) + counted_manners(counted)
+    wrong = []
+    for channel, gap_ms in LEAST_GAP_MS.items():
+        rows = {"requests": [row for row in books["requests"] if row.get("channel", "alipay") == channel]}
+        wrong += manners(rows, gap_ms, most)
+        wrong += {"unionpay": counted_manners, "wechatpay": too_early}.get(channel, lambda _: [])(rows)
+    return wrong
 
 
 def main() -> int:
