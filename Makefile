@@ -39,7 +39,7 @@ bench: setup
 	$(BIN)/python -m bench.payments $(ARGS)
 	$(BIN)/python -m bench.webhooks
 	$(BIN)/python -m bench.diagnosis
-	$(BIN)/python -m bench.drills
+	$(BIN)/python -m bench.drills --worlds 1 --together 10
 	$(BIN)/python -m bench.devices
 	$(BIN)/python -m bench.recovery
 	$(BIN)/python -m bench.growth

@@ -182,8 +182,8 @@ def main() -> None:
         print(f"  {label:26} recall {one['recall'][label]:.3f} precision {one['precision'].get(label, 0):.3f}  {row}")
     if given.docs:
         command = f"python -m bench.drills --worlds {given.worlds} --together {given.together} --seed {given.seed} --docs docs"
-        (given.docs / "accuracy.md").write_text(page(told, command, True), "utf-8")
-        (given.docs / "accuracy.en.md").write_text(page(told, command, False), "utf-8")
+        (given.docs / "accuracy-drills.md").write_text(page(told, command, True), "utf-8")
+        (given.docs / "accuracy-drills.en.md").write_text(page(told, command, False), "utf-8")
     if given.json:
         given.json.write_text(json.dumps(told, ensure_ascii=False, indent=1), "utf-8")
 

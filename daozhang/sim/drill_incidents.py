@@ -36,7 +36,8 @@ class Incidents:
         """All answers, in the order of time."""
         said = [(answer.at_ms, one.subject, answer) for one in episodes if one.kind in ("unproven", "untold") for answer in one.answers]
         for at, subject, answer in sorted(said, key=lambda entry: (entry[0], entry[1])):
-            if answer.wide and answer.party not in _NEVER:
+            # Where one lost payment would explain it as well, nobody speaks of an incident yet.
+            if answer.wide and not any(member.partition(".")[0] in _NEVER for member in (answer.id, *answer.members)):
                 self._one(at, subject, answer)
 
     def _one(self, at: int, subject: str, answer: Answer) -> None:
