@@ -77,7 +77,7 @@ def page(report: proof.Report, rate: float, first: int, bugs: list[Found], zh: b
             "",
             say("| 错误 | 几个种子后找到 | 在哪种小镇里找 | 审计员的话 |", "| bug | found after so many seeds | hunted in towns | the auditor's word |"),
             "|---|---|---|---|",
-            *(f"| {one.name} | {one.seeds or say('没有找到', 'not found')} | {one.town or say('各种', 'of every kind')} | {one.why[:2]} |" for one in bugs),
+            *(f"| {one.name} | {one.seeds or say('没有找到', 'not found')} | {one.town or say('各种', 'of every kind')} | {one.why[:2] if one.why.startswith('I') else say('核心或库的检查', 'a check of the core or the store')} |" for one in bugs),
         ]
     lines += ["", say(f"## 到达的少见状态:{table['states_reached']}", f"## Rare states reached: {table['states_reached']}"), "",
               say("| 状态 | 次数 |", "| state | times |"), "|---|---|", *(f"| {name} | {count:,} |" for name, count in table["states"].items())]  # fmt: skip
