@@ -374,8 +374,12 @@ class DrillWorld:
 
     async def _take(self, sale: Sale, order: Order) -> Payment | None:
         """The till asks and waits; when our process dies over it, the till asks again and finds the payment."""
-        with contextlib.suppress(asyncio.CancelledError, Crashed):
+        try:
             return await take(self.house, order, _SHOWN_MS if order.method is Method.PAY_BY_QR else _WAIT_MS)
+        except Fault:
+            return None  # refused before anything was begun (a channel that is shut): the payer takes another wallet
+        except (asyncio.CancelledError, Crashed):
+            pass
         rows = await self.store.sale(order.merchant.id, order.merchant_order_no)
         return rows[0] if rows else None
 
