@@ -22,7 +22,7 @@ _HEAD = {
         "`daozhang chaos channel 渠道 --mode 名称 [--op 操作] [--share 0.5] [--for 30s] [--order 单号]`",
         "| 名称 | 故障 | 渠道 |",
         "## 没有命令的几项",
-        "F15(平台证书轮换)由沙箱的 `rotate_certificate` 开关布置;F18(有毒的账单)是文件,不是渠道的行为,由各渠道账单的测试读入。",
+        "F18(有毒的账单)是文件,不是渠道的行为,由各渠道账单的测试读入。",
     ),
     "en": (
         "# Faults: one command stages each, and what each person sees",
@@ -34,7 +34,7 @@ _HEAD = {
         "`daozhang chaos channel CHANNEL --mode NAME [--op OPERATION] [--share 0.5] [--for 30s] [--order NUMBER]`",
         "| name | fault | channels |",
         "## Without a command",
-        "F15 (a platform certificate is changed) is the sandbox's switch `rotate_certificate`; F18 (poisoned bills) is files, not a "
+        "F18 (poisoned bills) is files, not a "
         "channel's behaviour, and is read by the tests of each channel's bill.",
     ),
 }

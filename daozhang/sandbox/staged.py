@@ -102,6 +102,8 @@ STAGED = (
            "通知和应答只记一次账", "notify and reply make one posting", channels=("alipay", "unionpay")),
     Staged("F14", "通知金额不对", "the notify names another amount", (Step("notify_wrong_amount"),),
            "按查询的结论显示", "shows what the query proves", "隔离并告警,不答成功", "quarantined, an alarm, never answered as received", qr=True),
+    Staged("F15", "平台证书轮换,新旧轮流签名", "platform certificates change: old and new sign by turns", (Step("rotating"),), *_PAID,
+           "证书模式的账号自动取到新证书", "an account in certificate mode fetches the new one by itself", channels=("wechatpay",)),
     Staged("F16", "故意的错误签名", "a wrong signature on purpose", (Step("signtest", "pay"),), *_PAID,
            "不相信,再问一次", "not believed; asked again", channels=("wechatpay",)),
     Staged("F17", "账单还没有生成", "the bill is not there yet", (Step("bill_not_ready"),),

@@ -31,7 +31,10 @@ from daozhang.sim.world import START_MS, SeededRand, SimTasks, dice
 _SHELF = Shelf.look()
 _GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}  # of two queries; the channels that the auditor knows
 _NUMBER = re.compile(rb"DZ[0-9A-Z]{26}")
-_NOT_OURS = ("bill_", "refund_abnormal")  # the flow reads no bills; an abnormal refund waits for a person at the channel
+# The flow reads no bills; an abnormal refund waits for a person at the channel. The rest is played by tests/sim/test_staged.py:
+# with more to draw from, the old seeds would tell other stories.
+_NOT_OURS = ("bill_", "refund_abnormal", "undo_race", "unknown_enum", "new_field", "retyped", "nulls",
+             "notify_twenty", "notify_reordered", "notify_15h")  # fmt: skip
 _SOON_MS, _LONG_MS = 300_000, 3 * 86_400_000
 
 
