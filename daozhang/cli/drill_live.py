@@ -184,8 +184,8 @@ class Live:
             "time_to_cause_s": percentiles(ms / 1000 for one in episodes if (ms := one.named_after_ms) is not None),
             "time_to_truth_s": percentiles(leg.proven_s - leg.began_s for leg in legs if leg.episode and leg.proven_s),
             "time_to_told_s": percentiles([]), "wrong_verdicts": wrong, "net_double_charges": self.second_taken,
-            "untold": sum(not _ended(leg.told) for leg in legs), "false_incidents": 0,
-            "incident_detection_s": percentiles(self.party_after_s.values()), "manners_violations": 0,
+            "untold": sum(not _ended(leg.told) for leg in legs), "false_incidents": None,  # null: nothing here measures it
+            "incident_detection_s": percentiles(self.party_after_s.values()), "manners_violations": None,
         }  # fmt: skip
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
