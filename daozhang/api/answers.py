@@ -36,6 +36,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/devices/{id}/commands": say.Command, "GET /v1/devices/{id}/commands": say.CommandPage,
     "GET /v1/devices/{id}/facts": say.FactPage, "GET /v1/device_types": say.TypePage,
     "GET /v1/speakers/{id}/announcements": say.AnnouncementPage, "GET /v1/receipts/{id}": say.Receipt,
+    "GET /v1/stores/{id}/code_word": say.CodeWord,
     "POST /v1/rollouts": say.Rollout, "GET /v1/rollouts": say.RolloutPage, "GET /v1/rollouts/{id}": say.Rollout,
     "POST /v1/rollouts/{id}/pause": say.Rollout, "POST /v1/rollouts/{id}/resume": say.Rollout,
     "POST /v1/rollouts/{id}/abort": say.Rollout, "GET /v1/device_images/{sha256}": str,

@@ -29,7 +29,8 @@ def _messages() -> dict[str, dict[str, Any]]:
         "announce": {"description": _SIGNED, "payload": _object(
             ("announce_id", "device", "n", "kind", "late", "amount", "at", "expires", "text", "clips", "sig"),
             announce_id=_TEXT, kind=kinds, late=_FLAG, amount=_NUMBER, wallet=_TEXT, payment_tail=_TEXT, at=_TIME, until=_TIME,
-            count=_NUMBER, expires=_TIME, volume=_NUMBER, text=words, clips={"type": "array", "items": _TEXT}, **stamp)},
+            count=_NUMBER, expires=_TIME, volume=_NUMBER, text=words, clips={"type": "array", "items": _TEXT},
+            code_word=_object(("date", "zh", "en"), date=_TEXT, zh=_TEXT, en=_TEXT), **stamp)},
         "cmd": {"description": _SIGNED, "payload": _object(
             ("command_id", "device", "n", "command", "args", "sig"), command_id=_TEXT, args={"type": "object"}, expires=_TIME,
             command={"enum": sorted({name for kind in shelf.look().values() for name in kind.commands} | set(ORDERS))}, **stamp)},

@@ -19,6 +19,7 @@ from daozhang.core.fleet import Announcement, Command, Device, DeviceState, Stan
 from daozhang.core.texts import rfc3339
 from daozhang.devices import announcing, enrolment, health, shelf, topics
 from daozhang.devices.announcing import silence
+from daozhang.devices.code_word import words_from
 from daozhang.flow.house import House
 from daozhang.flow.lookout import name_device
 from daozhang.flow.tell import cause_picture
@@ -112,6 +113,7 @@ class DeviceDoors:
     def __init__(self, house: House, guard: Guard, fleet: Any, seal: Any, where: Mapping[str, Any]) -> None:
         self._house, self._guard, self._fleet, self._seal, self._where = house, guard, fleet, seal, where
         self._types = shelf.look()
+        self._word_of = words_from(seal.derived)
 
     def doors(self) -> list[Door]:
         read, write, pays = "directory:read", "directory:write", "payments:read"
@@ -130,6 +132,7 @@ class DeviceDoors:
             Door("GET", "/v1/device_types", self.types, "设备类型", "device types", None),
             Door("GET", "/v1/asyncapi.json", self.asyncapi, "设备接口文档(AsyncAPI 3)", "the device plane (AsyncAPI 3)", None),
             Door("GET", "/v1/speakers/{id}/announcements", self.announcements, "播报记录", "what a speaker was told", pays, query=("limit",)),
+            Door("GET", "/v1/stores/{id}/code_word", self.code_word, "今日暗号", "the word of the day", pays),
         ]  # fmt: skip
 
     async def _mine(self, asked: Asked) -> Device:
@@ -229,6 +232,8 @@ class DeviceDoors:
                 raise Problem("bad_field", f"desired: at most {_MOST_DESIRED} short members")
             if merged.get("quiet") and not announcing.quiet_hours(merged):
                 raise Problem("bad_field", 'desired.quiet: such as "22:00-07:00"', errors=[{"pointer": "/desired/quiet", "detail": "HH:MM-HH:MM"}])
+            if not isinstance(merged.get("code_word", False), bool):
+                raise Problem("bad_field", "desired.code_word: true or false", errors=[{"pointer": "/desired/code_word", "detail": "true, false"}])
             device = replace(device, desired=merged, desired_n=device.desired_n + 1)
         await self._fleet.change_device(device)
         return answer(await self._picture(device))
@@ -291,6 +296,14 @@ class DeviceDoors:
     async def announcements(self, asked: Asked) -> Response:
         rows = await self._fleet.announcements_to(await self._mine(asked), asked.limit())
         return answer({"data": [announcement_picture(row) for row in rows], "has_more": False, "next_cursor": None})
+
+    async def code_word(self, asked: Asked) -> Response:
+        """What a speaker of this store says after an announcement today, where its setting ``code_word`` is true."""
+        store = await self._house.directory.shop(asked.merchant, asked.path("id"))
+        if store is None:
+            raise Problem("not_found")
+        word = self._word_of(asked.merchant, store.id, self._house.clock.now_ms())
+        return answer({"object": "code_word", "store": store.id, "date": word.date, "word": word.text, "until": rfc3339(word.until_ms)})
 
 
 def _command(row: Command) -> dict[str, Any]:

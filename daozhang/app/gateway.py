@@ -9,6 +9,7 @@ import sys
 from daozhang import settings as manual
 from daozhang.app import logs
 from daozhang.app.fuse import build
+from daozhang.devices.code_word import words_from
 from daozhang.gateway.certificate import context
 from daozhang.gateway.hub import Hub
 from daozhang.gateway.line import Line
@@ -21,7 +22,7 @@ async def run(settings: manual.Settings) -> None:
     """Listen until SIGTERM. In clear only on loopback, whatever address is set: devices outside come with TLS."""
     built = await build(settings, "gateway")
     name = f"{settings.host}:{settings.mqtts_port}"
-    hub = Hub(built.store, built.house.clock, built.tasks, name, most=_files() - _SPARE_FILES)
+    hub = Hub(built.store, built.house.clock, built.tasks, name, _files() - _SPARE_FILES, words_from(built.seal.derived))
     tls = context(settings.data / "gateway", settings.gateway_certificate, settings.gateway_key, settings.host,
                   built.house.clock.now_ms())  # fmt: skip
     await built.store.nobody_at(name, built.house.clock.now_ms())

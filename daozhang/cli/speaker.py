@@ -84,3 +84,14 @@ def log(talk: Talk, device: str) -> None:
         late = talk.pick(" 补报", " late") if one["late"] else ""
         silent = talk.word(one["says"])
         talk.show(f"{one['event_at'][:19]}  {yuan(one['amount'])}  {one['state']}{late}  {silent}  {one['payment']}")
+
+
+@speaker.command("word")
+@click.option("--store", default="", help="门店,默认演示店 / store, default the demo's")
+@verb
+def word(talk: Talk, store: str) -> None:
+    """今日暗号 / the word of the day that follows an announcement"""
+    link = Link(talk.data)
+    told = link.must("GET", f"/stores/{store or link.state.get('store', '')}/code_word")
+    talk.document(told)
+    talk.show(f"{told['date']}  {talk.word(told['word'])}")

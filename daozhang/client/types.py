@@ -186,6 +186,16 @@ class RolloutPage(Struct):
     next_cursor: str | None
 
 
+class CodeWord(Struct):
+    """What the store's speakers say after an announcement on this day (+08:00), where their setting ``code_word`` is true."""
+
+    object: str
+    store: str
+    date: str
+    word: Words
+    until: say.Time | None
+
+
 class AnnouncementPage(Struct):
     data: list[Announcement]
     has_more: bool

@@ -18,6 +18,7 @@ from daozhang.core.fleet import Announcement
 from daozhang.core.money import yuan_of_fen
 from daozhang.core.texts import rfc3339
 from daozhang.devices import numbers
+from daozhang.devices.code_word import CodeWord
 
 FRESH_MS = 60_000
 SILENT_AFTER_MS = 2_500  # then the next way to tell is tried, so that it has told within three seconds (P7)
@@ -200,6 +201,12 @@ def summary(summed: Sequence[Announcement], device: str, n: int, now_ms: int, co
         "clips": ["late", "received", *say(len(paid)), "payments", "in_all", *numbers.amount(total, lang)],
         "items": [[rfc3339(one.at_ms), one.kind, one.amount_fen] for one in summed[-20:]],
     }
+
+
+def with_word(table: dict[str, Any], word: CodeWord) -> dict[str, Any]:
+    """The announcement with the word of the day at its end: shown, spoken, and by itself for a display."""
+    text = {"zh": f"{table['text']['zh']},{word.text['zh']}", "en": f"{table['text']['en']}, {word.text['en']}"}
+    return {**table, "text": text, "clips": [*table["clips"], word.clip], "code_word": {"date": word.date, **word.text}}
 
 
 # -- signing ---------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from daozhang.devices.code_word import WORDS
+
 RATE = 16_000
 _OVERLAP = RATE * 25 // 1000  # samples in which one clip fades into the next
 PACK = Path(__file__).parent / "voices"
@@ -27,12 +29,20 @@ CLIPS: dict[str, dict[str, tuple[str, str]]] = {
         "late": ("late", "bu3 bao4"), "not_paid": ("not_paid", "mei2 shou1 dao4 qian2"),
         "returned": ("returned", "yi3 che4 xiao1 qian2 tui4 gu4 ke4"), "later": ("later", "zan4 wu2 jie2 guo3 xian1 bie2 chong2 shou1"),
         "payments": ("payments", "bi3"), "in_all": ("in_all", "he2 ji4"),
+        "word_whale": ("word_whale", "lan2 jing1"), "word_bamboo": ("word_bamboo", "zhu2 lin2"), "word_lotus": ("word_lotus", "he2 hua1"),
+        "word_lantern": ("word_lantern", "deng1 long2"), "word_peach": ("word_peach", "mi4 tao2"),
+        "word_rainbow": ("word_rainbow", "cai3 hong2"), "word_panda": ("word_panda", "xiong2 mao1"), "word_kite": ("word_kite", "feng1 zheng1"),
+        "word_island": ("word_island", "hai3 dao3"), "word_comet": ("word_comet", "hui4 xing1"), "word_camel": ("word_camel", "luo4 tuo2"),
+        "word_violin": ("word_violin", "ti2 qin2"), "word_pepper": ("word_pepper", "la4 jiao1"),
+        "word_mountain": ("word_mountain", "xue3 shan1"), "word_sailboat": ("word_sailboat", "fan1 chuan2"),
+        "word_chestnut": ("word_chestnut", "ban3 li4"),
     },
     "en": {
         **{word: (word, word) for word in ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "point", "yuan", "received", "payments"]},
         "alipay": ("alipay", "ally pay"), "wechatpay": ("wechatpay", "wee chat pay"), "unionpay": ("unionpay", "union pay"),
         "late": ("late", "late news"), "not_paid": ("not_paid", "not paid"), "returned": ("returned", "undone, the money goes back"),
         "later": ("later", "no result yet, do not charge again"), "in_all": ("in_all", "in all"),
+        **{clip: (clip, english) for clip, (_, english) in WORDS.items()},
     },
 }  # fmt: skip
 

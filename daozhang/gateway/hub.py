@@ -9,6 +9,7 @@ from daozhang.core.faults import Fault
 from daozhang.core.fleet import Device, Fact, Fleet, Standing
 from daozhang.core.ports import Clock, Proc
 from daozhang.devices import enrolment
+from daozhang.devices.code_word import WordOf
 from daozhang.devices.mqtt.packets import V5, Connect, Reason
 from daozhang.devices.session import Said, Stage
 from daozhang.gateway.ink import Ink
@@ -51,6 +52,7 @@ class Hub:
     proc: Proc
     name: str
     most: int = 15_000
+    word_of: WordOf | None = None
     lines: dict[str, Line] = field(default_factory=dict)
     strangers: set[Line] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
@@ -61,7 +63,7 @@ class Hub:
 
     def __post_init__(self) -> None:
         self.ink = Ink(self.fleet)
-        self.out = Outgoing(self.fleet, self.clock, self.proc)
+        self.out = Outgoing(self.fleet, self.clock, self.proc, self.word_of)
         self.reports = Reports(self.clock, self.ink)
 
     # -- lines call ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from daozhang.core.fleet import Announcement, Command, Fleet
 from daozhang.core.ports import Clock, Proc
 from daozhang.core.texts import rfc3339
 from daozhang.devices import announcing
+from daozhang.devices.code_word import WordOf
 from daozhang.devices.session import Stage
 from daozhang.gateway.line import Line
 
@@ -23,10 +24,10 @@ Payload = Callable[[int, int], bytes]  # (number, now) -> bytes
 
 
 class Outgoing:
-    """Feeds lines from the store."""
+    """Feeds lines from the store. ``word_of``: the word of the day of a store, for speakers that shall say it."""
 
-    def __init__(self, fleet: Fleet, clock: Clock, proc: Proc) -> None:
-        self._fleet, self._clock, self._proc = fleet, clock, proc
+    def __init__(self, fleet: Fleet, clock: Clock, proc: Proc, word_of: WordOf | None = None) -> None:
+        self._fleet, self._clock, self._proc, self._word_of = fleet, clock, proc, word_of
 
     def wanted(self, line: Line, greet: bool = False) -> None:
         """There may be something for this device. ``greet``: it has just come, or its configuration has changed."""
@@ -111,6 +112,8 @@ class Outgoing:
             late, table = True, announcing.summary(what, device.id, n, now, device.desired)
         else:
             table = {**what, "n": n, "sent_at": rfc3339(now)}
+        if "clips" in table and device.desired.get("code_word") is True and self._word_of is not None:
+            table = announcing.with_word(table, self._word_of(device.merchant, device.store, now))
         if device.keys:
             return announcing.signed(table, device.keys["sign"]), late
         return json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode(), late

@@ -3,6 +3,8 @@
 A sealed text moved to another account, or changed by one bit, does not open.
 """
 
+import hashlib
+import hmac
 import os
 from pathlib import Path
 
@@ -25,6 +27,11 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._box = AESGCM(key)
+        self._root = hmac.digest(key, b"daozhang derived secrets", hashlib.sha256)
+
+    def derived(self, purpose: str) -> bytes:
+        """A secret of its own for one purpose; it tells nothing about the master key nor about any other."""
+        return hmac.digest(self._root, purpose.encode(), hashlib.sha256)
 
     def close(self, account: str, secrets: dict[str, str]) -> bytes:
         nonce = os.urandom(_NONCE)

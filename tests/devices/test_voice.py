@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daozhang.devices.announcing import words_of
+from daozhang.devices.code_word import WORDS
 from daozhang.devices.voice import CLIPS, PACK, RATE, NoClip, joined
 from tests.conftest import System
 
@@ -42,10 +43,17 @@ def test_every_verdict_has_a_sound(kind: str, lang: str) -> None:
     assert len(joined(words_of(kind, 300, "alipay", 0, False, lang), lang)) > RATE
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("word", WORDS)
+def test_every_word_of_the_day_follows_without_a_gap(word: str, lang: str) -> None:
+    samples = joined([*words_of("paid", 1250, "alipay", 0, False, lang), word], lang)
+    assert longest_gap_ms(samples) <= MOST_GAP_MS and max(map(abs, samples)) < 32_700
+
+
 def test_the_pack_is_whole_small_and_has_nothing_else() -> None:
     files = {str(path.relative_to(PACK)) for path in PACK.rglob("*.wav")}
     assert files == {f"{lang}/{name}.wav" for lang, clips in CLIPS.items() for name, _ in clips.values()}
-    assert sum(path.stat().st_size for path in PACK.rglob("*.wav")) < 1_500_000
+    assert sum(path.stat().st_size for path in PACK.rglob("*.wav")) < 2_000_000
 
 
 def test_a_missing_clip_is_named(tmp_path: Path) -> None:

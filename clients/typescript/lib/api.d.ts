@@ -204,6 +204,14 @@ export interface CodePage {
     has_more: boolean;
     next_cursor: string | null;
 }
+/** What the store's speakers say after an announcement on this day (+08:00), where their setting ``code_word`` is true. */
+export interface CodeWord {
+    object: string;
+    store: string;
+    date: string;
+    word: Words;
+    until: string | null;
+}
 export interface Command {
     id: string;
     object: string;
@@ -1101,6 +1109,8 @@ export declare const doors: (send: Send) => {
     getSpeakersIdAnnouncements: (id: string, query?: {
         "limit"?: string | number;
     }) => Promise<AnnouncementPage>;
+    /** 今日暗号 / the word of the day */
+    getStoresIdCodeWord: (id: string) => Promise<CodeWord>;
     /** 推送固件或配置(分批) / roll out firmware or configuration, in stages */
     postRollouts: (body: NewRollout) => Promise<Rollout>;
     /** 推送列表 / list roll-outs */

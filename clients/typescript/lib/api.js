@@ -114,6 +114,8 @@ export const doors = (send) => ({
     getAsyncapiJson: () => send("GET", `/v1/asyncapi.json`, {}),
     /** 播报记录 / what a speaker was told */
     getSpeakersIdAnnouncements: (id, query = {}) => send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }),
+    /** 今日暗号 / the word of the day */
+    getStoresIdCodeWord: (id) => send("GET", `/v1/stores/${encodeURIComponent(id)}/code_word`, {}),
     /** 推送固件或配置(分批) / roll out firmware or configuration, in stages */
     postRollouts: (body) => send("POST", `/v1/rollouts`, { body }),
     /** 推送列表 / list roll-outs */

@@ -154,6 +154,7 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     getSpeakersIdAnnouncements: (id: string, query?: {
         "limit"?: string | number;
     }) => Promise<import("./api.ts").AnnouncementPage>;
+    getStoresIdCodeWord: (id: string) => Promise<import("./api.ts").CodeWord>;
     postRollouts: (body: import("./api.ts").NewRollout) => Promise<import("./api.ts").Rollout>;
     getRollouts: () => Promise<import("./api.ts").RolloutPage>;
     getRolloutsId: (id: string) => Promise<import("./api.ts").Rollout>;

@@ -230,6 +230,15 @@ export interface CodePage {
   next_cursor: string | null;
 }
 
+/** What the store's speakers say after an announcement on this day (+08:00), where their setting ``code_word`` is true. */
+export interface CodeWord {
+  object: string;
+  store: string;
+  date: string;
+  word: Words;
+  until: string | null;
+}
+
 export interface Command {
   id: string;
   object: string;
@@ -1229,6 +1238,9 @@ export const doors = (send: Send) => ({
     /** 播报记录 / what a speaker was told */
     getSpeakersIdAnnouncements: (id: string, query: { "limit"?: string | number } = {}): Promise<AnnouncementPage> =>
       send("GET", `/v1/speakers/${encodeURIComponent(id)}/announcements`, { query }) as Promise<AnnouncementPage>,
+    /** 今日暗号 / the word of the day */
+    getStoresIdCodeWord: (id: string): Promise<CodeWord> =>
+      send("GET", `/v1/stores/${encodeURIComponent(id)}/code_word`, {  }) as Promise<CodeWord>,
     /** 推送固件或配置(分批) / roll out firmware or configuration, in stages */
     postRollouts: (body: NewRollout): Promise<Rollout> =>
       send("POST", `/v1/rollouts`, { body }) as Promise<Rollout>,
