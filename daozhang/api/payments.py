@@ -55,7 +55,7 @@ class Payments:
     def __init__(self, house: House, guard: Guard) -> None:
         self._house, self._guard = house, guard
         self._tills: dict[str, tuple[int, str]] = {}
-        self._codes = CodeWatch(house.rand.bytes(32))
+        self._codes = house.codes or CodeWatch(house.rand.bytes(32))
 
     def doors(self) -> list[Door]:
         write, read = "payments:write", "payments:read"
@@ -96,7 +96,7 @@ class Payments:
             raise self._channel_shut(asked, shut) from None
         if payment.refusal is not None and payment.refusal.get("hint") == "payer.code_expired":
             now = self._house.clock.now_ms()
-            if self._codes.was_wrong(payment.till, now):
+            if self._codes.was_wrong(payment.till, now, payment.merchant):
                 await self._house.store.alarm("payment.codes_tried", payment.till, now, {"merchant": payment.merchant})
         return await self._tell_of(payment, fresh=True)
 
@@ -152,7 +152,7 @@ class Payments:
         self._codes.may_try(order.till, now)
         if self._house.shelf.for_code(order.code) and self._codes.is_old(order.code, f"{order.merchant.id} {order.merchant_order_no}", now):
             raise WrongCode(Mistake.OLD_CODE)
-        other = self._codes.elsewhere(order.code, order.merchant.id, now)
+        other = self._codes.elsewhere(order.code, order.merchant.id, now, order.till)
         if other:
             detail = {"merchants": [other, order.merchant.id], "order": order.merchant_order_no}
             await self._house.store.alarm("payment.code_at_two_shops", order.till, now, detail)

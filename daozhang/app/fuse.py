@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from daozhang.app.witness import Watcher
 from daozhang.channels.shelf import Shelf
 from daozhang.core.faults import Fault
 from daozhang.flow.around import keep_looking
+from daozhang.flow.code_watch import CodeWatch
 from daozhang.flow.house import House
 from daozhang.flow.lookout import Lookout
 from daozhang.flow.waiters import Waiters
@@ -60,6 +62,8 @@ async def build(settings: Settings, who: str) -> Built:
     await store.listen(waiters.wake)
     witness = witness_of(settings, who)
     lookout = Lookout(witness, clock)
+    # Only the doors are shown codes; their watches share one key, so that they know a code by the same hash.
+    codes = CodeWatch(seal.derived("payment codes that are tried out"), SystemRand().bytes(6).hex()) if who == "serve" else None
     house = House(
         store=store,
         directory=store,
@@ -76,12 +80,15 @@ async def build(settings: Settings, who: str) -> Built:
         fleet=store,
         lookout=lookout,
         incidents=store,
+        codes=codes,
     )
-    tasks_of_ours = (
-        asyncio.create_task(_tell_others(lookout, store), name="lookout"),
+    tasks_of_ours = [
+        asyncio.create_task(_tell_others(lookout, codes, store), name="lookout"),
         asyncio.create_task(keep_looking(lookout, store, clock), name="what is known around"),
         await store.hear("dz_seen", lookout.take),
-    )
+    ]
+    if codes is not None:
+        tasks_of_ours.append(await store.hear("dz_codes", partial(_codes_heard, codes, store, tasks)))
 
     async def end() -> None:
         for task in tasks_of_ours:
@@ -91,13 +98,20 @@ async def build(settings: Settings, who: str) -> Built:
     return Built(house, store, seal, tasks, witness, [store.close, net.close, end])
 
 
-async def _tell_others(lookout: Lookout, store: PgStore) -> None:
+async def _tell_others(lookout: Lookout, codes: CodeWatch | None, store: PgStore) -> None:
     """What this process sees, the others know a moment later; what the store cannot carry is only missing."""
     while True:
         await asyncio.sleep(_TELL_EVERY_S)
         with contextlib.suppress(Fault, OSError):
             for piece in lookout.drain():
                 await store.say("dz_seen", piece)
+            for piece in codes.drain() if codes is not None else ():
+                await store.say("dz_codes", piece)
+
+
+def _codes_heard(codes: CodeWatch, store: PgStore, tasks: Tasks, payload: str) -> None:
+    for one in codes.take(payload):
+        tasks.spawn(store.alarm(one.kind, one.till, one.at_ms, one.detail), "codes tried")
 
 
 def witness_of(settings: Settings, who: str) -> Watcher:
