@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from escpos.constants import QR_ECLEVEL_M, QR_MODEL_2
+from escpos.printer import Dummy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ from daozhang.core.ids import ulid
 from daozhang.core.payment import Method, Payment, State
 from daozhang.devices import escpos, receipt
 from daozhang.devices.pdf import pdf
-from daozhang.devices.receipt import COLUMNS, Receipt, receipt_of, text_of, width
+from daozhang.devices.receipt import COLUMNS, Receipt, lines_of, receipt_of, text_of, width
 
 NOW = 1_795_401_698_000
 PAID = Payment(
@@ -66,6 +68,44 @@ def test_it_says_what_is_known_and_fits_the_paper(payment: Payment, lang: str, p
     said = b"".join(part for kind, part in commands(data) if kind == "text").decode("gb18030")
     assert [part[3:] for kind, part in commands(data) if kind == "qr" and part[:2] == b"1P"] == [("DZ" + payment.id[4:]).encode()]
     assert data.startswith(b"\x1b@") and data.endswith(b"\x1dVB\x00") and "12.50" in said
+
+
+def on_paper(data: bytes) -> list[tuple[dict[str, bytes], str, bytes]]:
+    """What a printer does: each line, QR step and cut, with how it stands at that moment (whatever the order of the commands)."""
+    state, done = dict[str, bytes](), []
+    for kind, part in commands(data):
+        if kind in ("1b61", "1d21", "1b45"):
+            state[kind] = part
+        else:
+            pieces = part.splitlines(keepends=True) if kind == "text" else [part]
+            done += [(dict(state), kind, piece) for piece in pieces]
+    return done
+
+
+def by_escpos(made: Receipt, paper: int) -> bytes:
+    """The same receipt by python-escpos, which knows all of this but Chinese letters."""
+    printer = Dummy()
+    printer.hw("INIT")
+    printer._raw(b"\x1c&")
+    for row in made.rows:
+        times = 2 if row.style in ("title", "big") else 1
+        printer.set(align="center" if times == 2 else "left", bold=times == 2, custom_size=True, width=times, height=times)
+        for line in lines_of(row, COLUMNS[paper] // times):
+            printer._raw(line.encode("gb18030", "replace") + b"\n")
+    printer.set(align="center", bold=False, custom_size=True, width=1, height=1)
+    printer.qr(made.qr, ec=QR_ECLEVEL_M, size={58: 5, 80: 6}[paper], model=QR_MODEL_2, native=True)
+    printer._raw(b"\n\n\n\n")
+    printer.cut(mode="PART", feed=False)
+    return bytes(printer.output)
+
+
+@pytest.mark.parametrize("paper", [58, 80])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("payment", [PAID, OPEN])
+def test_an_independent_library_prints_the_same(payment: Payment, lang: str, paper: int) -> None:
+    ours, theirs = escpos.printed(made(payment, lang), paper), by_escpos(made(payment, lang), paper)
+    assert on_paper(ours) == on_paper(theirs) and len(on_paper(ours)) > 12
+    assert ours[ours.index(b"\x1d(k") :] == theirs[theirs.index(b"\x1d(k") :], "QR, feed and cut byte for byte"
 
 
 def test_an_unproven_payment_gets_a_slip_and_never_a_receipt() -> None:
