@@ -230,4 +230,5 @@ async def test_an_index_serves_every_question(
             for word in row.split()
             if word.startswith(("payment_", "timer_", "event_"))
         }
-    assert {"payment_by_tail", "payment_open", "payment_otherwise", "payment_of_till", "payment_of_sale"} <= seen, seen
+    assert {"payment_by_tail", "payment_open", "payment_otherwise", "payment_of_till"} <= seen, seen
+    assert seen & {"payment_sale_lock", "payment_of_sale"}, seen  # few rows here: any index over the ended ones is as cheap
