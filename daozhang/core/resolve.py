@@ -332,11 +332,11 @@ def _window(p: Payment, m: Manners, now: int) -> Payment:
 def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     match f.proves:
         case Proves.UNDONE_UNPAID:
-            return changed(p, undo_out=False, undone=Undone.UNPAID)
+            return changed(p, undo_out=False, undone=Undone.UNPAID, absent=_said_before(p, m))
         case Proves.UNDONE_PAID:
             return changed(p, undo_out=False, undone=Undone.PAID)
         case Proves.UNDONE_ABSENT:
-            return changed(p, undo_out=False, undone=Undone.ABSENT)
+            return changed(p, undo_out=False, undone=Undone.ABSENT, absent=_said_before(p, m))
         case Proves.UNDONE:
             return changed(p, undo_out=False, undone=Undone.ABSENT if p.absent and not p.seen else Undone.UNPAID)
         case Proves.UNDO_REFUSED:
@@ -346,6 +346,11 @@ def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return changed(p, undo_out=p.undo_tries > 1)
         case _:
             return p
+
+
+def _said_before(p: Payment, m: Manners) -> int:
+    """How often "no such order" still counts after an undo: where the order may come only after it, what was said before is nothing."""
+    return 0 if m.undone_vanishes else p.absent
 
 
 def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
