@@ -152,7 +152,8 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     least = polite_ms(p, m)
     if p.undone in ACCEPTED:
         again = p.blanks or (_gaps(p, m) and p.last_query_ms > p.last_undo_ms)
-        return Op.QUERY, max(least, p.last_query_ms + m.slow_ms) if again else least
+        # Never 0, which would mean no timer: where queries are counted, an undo may leave before the first query.
+        return Op.QUERY, max(least, p.last_query_ms + m.slow_ms) if again else max(least, p.last_undo_ms)
     if p.undo_tries and p.last_query_ms <= p.last_undo_ms:
         gap = m.undo_gaps_ms[min(p.undo_tries, len(m.undo_gaps_ms)) - 1]
         return Op.QUERY, max(least, p.last_undo_ms + gap)

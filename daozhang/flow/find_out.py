@@ -98,7 +98,7 @@ def due_ms(p: Payment, m: Manners, now: int) -> int:
     """When the payment next needs somebody: its next question, or the hour its open question to the shop is decided."""
     step = plan(p, m, now, p.method is Method.PAY_BY_QR)
     hour = p.answer_by_ms if p.question and p.answer_by_ms > 0 else 0
-    times = [at for at in (step[1] if step else 0, hour) if at]
+    times = [at for at in ((step[1] or now) if step else 0, hour) if at]  # a step without a time is due now (P6)
     return min(times, default=0)
 
 

@@ -117,3 +117,25 @@ def test_a_refusal_after_waiting_for_funds_is_no_end_of_a_refund_that_may_be_don
     assert step is not None and step[0] is Op.REFUND_QUERY
     done = refund.learn(refund.asking(refused, Op.REFUND_QUERY, NOW + 90_000), Op.REFUND_QUERY, Finding(Proves.REFUND_DONE), NOW + 90_100)
     assert done.state is RefundState.SUCCEEDED
+
+
+def test_an_undo_taken_before_the_first_query_is_not_forgotten() -> None:
+    """P6, UnionPay: undone without a query, and a notify came in between: "at once" was time 0 again."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.WAITING_PAYER, seen=True, asked_ms=NOW, give_up=True, sends=1, last_answer_ms=NOW + 60)
+    undoing = asking(p, Op.REVERSE, m, NOW + 1_000)
+    told = learn(undoing, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT), m, NOW + 1_070)
+    taken = learn(told, Op.REVERSE, Finding(Proves.UNDONE), m, NOW + 1_080)
+    assert taken.state is State.REVERSING and not taken.last_query_ms
+    assert 0 < due_ms(taken, m, NOW + 1_080) <= NOW + 1_080
+
+
+def test_what_was_not_found_before_an_undo_says_nothing_of_an_order_that_comes_after_it() -> None:
+    """P2, UnionPay: not found, undone as unknown, then the request arrives after all; one "no such order" is no end."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, absent=1, undo_tries=1, undo_out=True, give_up=True, queries=3,
+                last_query_ms=NOW + 14_000, first_undo_ms=NOW + 19_000, last_undo_ms=NOW + 19_000)  # fmt: skip
+    undone = learn(p, Op.REVERSE, Finding(Proves.UNDONE_ABSENT), m, NOW + 19_100)
+    once = learn(asking(undone, Op.QUERY, m, NOW + 30_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 30_100)
+    assert not once.proven
+    assert learn(asking(once, Op.QUERY, m, NOW + 90_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 90_100).state is State.CLOSED
