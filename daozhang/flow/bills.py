@@ -18,6 +18,7 @@ from daozhang.core.ports import HttpRequest
 from daozhang.core.refund import Refund, RefundState
 from daozhang.core.texts import rfc3339
 from daozhang.flow.house import House
+from daozhang.flow.renew import known_keys
 
 CHINA = timezone(timedelta(hours=8))
 MOST_BYTES = 64 << 20
@@ -121,9 +122,11 @@ async def fetch(house: House, merchant: str, channel: str, livemode: bool, day: 
     wire: Any = found.wire
     if not hasattr(wire, "ask_bill"):
         raise NoBill("not_offered", "bills of this channel cannot be asked for")
-    account = house.shelf.account(await house.account_for(merchant, found.name, livemode))
-    asked = wire.ask_bill(account, day, kind, house.clock.now_ms())
-    link = wire.read_bill_reply(account, await house.net.call(_large(asked)))
+    row = await house.account_for(merchant, found.name, livemode)
+    account = house.shelf.account(row)
+    told = await house.net.call(_large(wire.ask_bill(account, day, kind, house.clock.now_ms())))
+    await known_keys(house, found.name, row.id, account, told.headers)
+    link = wire.read_bill_reply(account, told)
     request = wire.fetch_bill(account, link, house.clock.now_ms())
     content = link.content if request is None else await _content(house, request)
     return Bill(found.name, day, kind, link, content)

@@ -88,9 +88,9 @@ def house(small: Small | None = None, ours: Iterable[Payment] = (), now: int = S
         return next((one for one in held if one.id == payment_id), None)
 
     async def account_for(merchant: str, channel: str, livemode: bool) -> Any:
-        return "row"
+        return SimpleNamespace(id="acc")
 
-    channel = SimpleNamespace(name="small", wire=small or object(), manifest={"bill_day_begins_ms": shift})
+    channel = SimpleNamespace(name="small", wire=small or object(), keys=None, manifest={"bill_day_begins_ms": shift})
     return SimpleNamespace(channel=lambda name: channel, shelf=SimpleNamespace(account=lambda row: row), account_for=account_for, net=small,
                            clock=SimpleNamespace(now_ms=lambda: now), reading=SimpleNamespace(payments=payments, refunds=refunds),
                            store=SimpleNamespace(payment=known, refund=back))  # fmt: skip
