@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daozhang.client import bills, watch
+from daozhang.client import bills, plates, watch
 from daozhang.client import causes as why
 from daozhang.client import types as say
 
@@ -18,6 +18,8 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/merchants": say.Merchant, "GET /v1/merchants": say.MerchantPage, "GET /v1/merchants/{id}": say.Merchant,
     "PATCH /v1/merchants/{id}": say.Merchant, "POST /v1/stores": say.Store, "GET /v1/stores": say.StorePage,
     "GET /v1/stores/{id}": say.Store, "POST /v1/tills": say.Till, "GET /v1/tills": say.TillPage, "GET /v1/tills/{id}": say.Till,
+    "GET /v1/tills/{id}/plate": plates.PlateSign, "GET /v1/plates/{token}": plates.Plate,
+    "POST /v1/plates/{token}/payments": plates.PlatePayment, "GET /v1/plates/{token}/payments/{id}": plates.PlatePayment,
     "POST /v1/keys": say.Key, "GET /v1/keys": say.KeyPage, "DELETE /v1/keys/{id}": say.Revoked,
     "POST /v1/channel_accounts": say.ChannelAccount, "GET /v1/channel_accounts": say.AccountPage,
     "GET /v1/events": say.EventPage, "GET /v1/events/stream": say.Event, "GET /v1/events/cursor": say.Cursor,

@@ -691,6 +691,49 @@ export interface Pinged {
     endpoint: string;
     event: string;
 }
+/** Whom a payer pays. ``wallet``: the one that has opened the page, as far as it says so itself. */
+export interface Plate {
+    object: string;
+    shop: string;
+    till: string;
+    livemode: boolean;
+    wallets: Array<PlateWallet>;
+    wallet: string | null;
+}
+/** What a payer who has scanned a code plate wants to pay. ``payer``: the channel's own id of the person, where the wallet's login has told it; without it the wallet opens or scans an order. */
+export interface PlateOrder {
+    amount: number;
+    wallet: string;
+    payer?: string;
+    subject?: string;
+    wait_s?: number;
+}
+/** What the page shows. ``qr`` and ``picture``: what the wallet opens or scans; ``pay``: what is handed over to the wallet that the page is in. */
+export interface PlatePayment {
+    id: string;
+    object: string;
+    amount: number;
+    wallet: string;
+    status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+    verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
+    verdict_words: Words;
+    next_step: Words;
+    qr: string | null;
+    picture: string | null;
+    pay: Record<string, string> | null;
+}
+/** What the shop prints: the address of the payer's page, and the same as a QR (SVG). */
+export interface PlateSign {
+    object: string;
+    till: string;
+    token: string;
+    url: string;
+    picture: string;
+}
+export interface PlateWallet {
+    name: string;
+    words: Words;
+}
 /** ``place``: here, or the name of the place elsewhere. */
 export interface Probe {
     at: string | null;
@@ -1182,6 +1225,14 @@ export declare const doors: (send: Send) => {
     postMaintenance: (body: NewMaintenance) => Promise<Maintenance>;
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id: string) => Promise<Deleted>;
+    /** 收银台的码牌:地址和二维码 / a till's code plate: address and QR */
+    getTillsIdPlate: (id: string) => Promise<PlateSign>;
+    /** 码牌:付给谁 / a code plate: whom it pays */
+    getPlatesToken: (token: string) => Promise<Plate>;
+    /** 码牌:付款人下单 / a code plate: the payer's order */
+    postPlatesTokenPayments: (token: string, body: PlateOrder, key?: string) => Promise<PlatePayment>;
+    /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
+    getPlatesTokenPaymentsId: (token: string, id: string) => Promise<PlatePayment>;
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => Promise<Balances>;
     /** 告警 / alarms */

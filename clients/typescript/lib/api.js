@@ -160,6 +160,14 @@ export const doors = (send) => ({
     postMaintenance: (body) => send("POST", `/v1/maintenance`, { body }),
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id) => send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {}),
+    /** 收银台的码牌:地址和二维码 / a till's code plate: address and QR */
+    getTillsIdPlate: (id) => send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {}),
+    /** 码牌:付给谁 / a code plate: whom it pays */
+    getPlatesToken: (token) => send("GET", `/v1/plates/${encodeURIComponent(token)}`, {}),
+    /** 码牌:付款人下单 / a code plate: the payer's order */
+    postPlatesTokenPayments: (token, body, key) => send("POST", `/v1/plates/${encodeURIComponent(token)}/payments`, { body, key, money: true }),
+    /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
+    getPlatesTokenPaymentsId: (token, id) => send("GET", `/v1/plates/${encodeURIComponent(token)}/payments/${encodeURIComponent(id)}`, {}),
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => send("GET", `/v1/balances`, {}),
     /** 告警 / alarms */

@@ -193,6 +193,10 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").MaintenancePage>;
     postMaintenance: (body: import("./api.ts").NewMaintenance) => Promise<import("./api.ts").Maintenance>;
     deleteMaintenanceId: (id: string) => Promise<import("./api.ts").Deleted>;
+    getTillsIdPlate: (id: string) => Promise<import("./api.ts").PlateSign>;
+    getPlatesToken: (token: string) => Promise<import("./api.ts").Plate>;
+    postPlatesTokenPayments: (token: string, body: import("./api.ts").PlateOrder, key?: string) => Promise<import("./api.ts").PlatePayment>;
+    getPlatesTokenPaymentsId: (token: string, id: string) => Promise<import("./api.ts").PlatePayment>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;

@@ -778,6 +778,54 @@ export interface Pinged {
   event: string;
 }
 
+/** Whom a payer pays. ``wallet``: the one that has opened the page, as far as it says so itself. */
+export interface Plate {
+  object: string;
+  shop: string;
+  till: string;
+  livemode: boolean;
+  wallets: Array<PlateWallet>;
+  wallet: string | null;
+}
+
+/** What a payer who has scanned a code plate wants to pay. ``payer``: the channel's own id of the person, where the wallet's login has told it; without it the wallet opens or scans an order. */
+export interface PlateOrder {
+  amount: number;
+  wallet: string;
+  payer?: string;
+  subject?: string;
+  wait_s?: number;
+}
+
+/** What the page shows. ``qr`` and ``picture``: what the wallet opens or scans; ``pay``: what is handed over to the wallet that the page is in. */
+export interface PlatePayment {
+  id: string;
+  object: string;
+  amount: number;
+  wallet: string;
+  status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+  verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
+  verdict_words: Words;
+  next_step: Words;
+  qr: string | null;
+  picture: string | null;
+  pay: Record<string, string> | null;
+}
+
+/** What the shop prints: the address of the payer's page, and the same as a QR (SVG). */
+export interface PlateSign {
+  object: string;
+  till: string;
+  token: string;
+  url: string;
+  picture: string;
+}
+
+export interface PlateWallet {
+  name: string;
+  words: Words;
+}
+
 /** ``place``: here, or the name of the place elsewhere. */
 export interface Probe {
   at: string | null;
@@ -1319,6 +1367,18 @@ export const doors = (send: Send) => ({
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id: string): Promise<Deleted> =>
       send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {  }) as Promise<Deleted>,
+    /** 收银台的码牌:地址和二维码 / a till's code plate: address and QR */
+    getTillsIdPlate: (id: string): Promise<PlateSign> =>
+      send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {  }) as Promise<PlateSign>,
+    /** 码牌:付给谁 / a code plate: whom it pays */
+    getPlatesToken: (token: string): Promise<Plate> =>
+      send("GET", `/v1/plates/${encodeURIComponent(token)}`, {  }) as Promise<Plate>,
+    /** 码牌:付款人下单 / a code plate: the payer's order */
+    postPlatesTokenPayments: (token: string, body: PlateOrder, key?: string): Promise<PlatePayment> =>
+      send("POST", `/v1/plates/${encodeURIComponent(token)}/payments`, { body, key, money: true }) as Promise<PlatePayment>,
+    /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
+    getPlatesTokenPaymentsId: (token: string, id: string): Promise<PlatePayment> =>
+      send("GET", `/v1/plates/${encodeURIComponent(token)}/payments/${encodeURIComponent(id)}`, {  }) as Promise<PlatePayment>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,

@@ -56,6 +56,7 @@ export class Phone {
     try {
       const told = await ask("POST", "/phone/code", { wallet: this.wallet, behaviour: this.behaviour });
       this.code = told.code;
+      this.payer = told.payer;
       this.dies = Date.now() + told.lives_s * 1000;
       const drawn = new DOMParser().parseFromString(told.picture, "image/svg+xml").documentElement;
       find("picture").replaceChildren(document.importNode(drawn, true));
@@ -75,7 +76,19 @@ export class Phone {
     }
   }
 
+  /** A code plate leads to a page of the shop's: opened as this wallet would, which knows who its payer is. */
+  plate(address) {
+    const url = new URL(address);
+    for (const [name, value] of [["wallet", this.wallet], ["payer", this.payer], ["lang", document.documentElement.lang]]) url.searchParams.set(name, value);
+    find("plateLink").href = url.href;
+    find("plateLine").hidden = false;
+    find("qr").value = "";
+    find("plateLink").focus();
+  }
+
   async scan(text) {
+    find("plateLine").hidden = true;
+    if (/^https?:\/\/[^/]+\/plate\/[0-9A-Za-z]+$/.test(text.trim())) return this.plate(text.trim());
     try {
       const told = await ask("POST", "/phone/scan", { wallet: this.wallet, qr: text, behaviour: this.behaviour });
       find("qr").value = "";
