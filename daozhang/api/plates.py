@@ -33,7 +33,7 @@ from daozhang.flow import tell
 from daozhang.flow.house import House, NoAccount
 from daozhang.flow.take import Order, take
 
-_PER_S = 5  # of one plate
+_LOOKS_PER_S, _ORDERS_PER_S = 20, 5  # of one plate: several payers wait at once, and few order in the same second
 _MAC = 20
 _TOKEN = re.compile(r"[0-9A-Z]{52}[0-9a-f]{20}", re.ASCII)
 _FOLDER = Path(__file__).parent / "plate"
@@ -77,7 +77,7 @@ class PlateDoors:
 
     def __init__(self, house: House, guard: Guard, secret: bytes) -> None:
         self._house, self._guard, self._secret = house, guard, secret
-        self._limits = Limits(house.clock, _PER_S)
+        self._looks, self._orders = Limits(house.clock, _LOOKS_PER_S), Limits(house.clock, _ORDERS_PER_S)
 
     def doors(self) -> list[Door]:
         one = "/v1/plates/{token}"
@@ -110,7 +110,7 @@ class PlateDoors:
         ours = _TOKEN.fullmatch(token) and is_ulid(merchant[4:]) and is_ulid(till[5:])
         if not ours or not hmac.compare_digest(self.token(merchant, till), token):
             raise Problem("not_found")
-        self._limits.take(token)
+        self._looks.take(token)
         found = await self._house.directory.till(merchant, till)
         if found is None:
             raise Problem("not_found")
@@ -143,6 +143,7 @@ class PlateDoors:
 
     async def create(self, asked: Asked) -> Response:
         place, wanted = await self._place(asked), asked.body
+        self._orders.take(place.till.id)
         key = key_of(asked)
         key = Key(f"plate:{hashlib.sha256(f'{place.till.id} {key.key}'.encode()).hexdigest()}", key.fingerprint)
         channel = self._house.shelf.get(wanted.wallet)

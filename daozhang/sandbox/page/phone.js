@@ -4,6 +4,7 @@ import { choices, made, time, yuan } from "./words.js";
 
 const find = (id) => document.getElementById(id);
 const LOOKS_MS = 250;
+const FAILS = 20; // looks; the first ones may come before the first picture
 
 export class Phone {
   constructor(said, alarm) {
@@ -16,8 +17,11 @@ export class Phone {
     find("pay").addEventListener("click", () => this.press("pay"));
     find("giveUp").addEventListener("click", () => this.press("cancel"));
     find("pin").addEventListener("keydown", (event) => { if (event.key === "Enter") this.press("pay"); });
-    find("noCamera").hidden = "BarcodeDetector" in globalThis;
-    find("camera").disabled = !("BarcodeDetector" in globalThis);
+    find("camera").disabled = true;
+    this.reads().then((can) => {
+      find("noCamera").hidden = can;
+      find("camera").disabled = !can;
+    });
   }
 
   async speak(words, channels, behaviours) {
@@ -99,6 +103,15 @@ export class Phone {
     }
   }
 
+  /** Some browsers have the reader by name only, and none behind it. */
+  async reads() {
+    try {
+      return (await BarcodeDetector.getSupportedFormats()).includes("qr_code");
+    } catch {
+      return false;
+    }
+  }
+
   async camera() {
     if (this.stream) return this.stop();
     try {
@@ -112,11 +125,17 @@ export class Phone {
     await view.play();
     find("camera").textContent = this.words.stop;
     const reader = new BarcodeDetector({ formats: ["qr_code"] });
+    let failed = 0;
     while (this.stream) {
-      const [found] = await reader.detect(view).catch(() => []);
-      if (found) {
+      const found = await reader.detect(view).catch(() => undefined);
+      if (found?.[0]) {
         this.stop();
-        return this.scan(found.rawValue);
+        return this.scan(found[0].rawValue);
+      }
+      failed = found ? 0 : failed + 1;
+      if (failed > FAILS) {
+        this.stop();
+        return this.said(this.words.noCamera);
       }
       await new Promise((next) => setTimeout(next, LOOKS_MS));
     }
