@@ -35,6 +35,7 @@ from daozhang.flow.take import Order, take
 
 _LOOKS_PER_S, _ORDERS_PER_S = 20, 5  # of one plate: several payers wait at once, and few order in the same second
 _MAC = 20
+_SUBJECT = "码牌收款"  # a payer without a key writes no words into the shop's books
 _TOKEN = re.compile(r"[0-9A-Z]{52}[0-9a-f]{20}", re.ASCII)
 _FOLDER = Path(__file__).parent / "plate"
 _KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -153,7 +154,7 @@ class PlateDoors:
         known = bool(wanted.payer) and bool(channel.manifest.get("plates"))
         order = Order(
             place.merchant, place.till.store, place.till.id, f"PL-{key.key[6:38]}", wanted.amount, "CNY",
-            Method.PLATE if known else Method.PAY_BY_QR, wanted.payer if known else None, wanted.subject, {"plate": place.till.id},
+            Method.PLATE if known else Method.PAY_BY_QR, wanted.payer if known else None, _SUBJECT, {"plate": place.till.id},
             place.merchant.livemode, key, channel.name,
         )  # fmt: skip
         try:

@@ -55,7 +55,6 @@ class PlateOrder(Struct):
     amount: Amount
     wallet: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_]*$")]
     payer: Annotated[str, Meta(max_length=128, pattern=r"^[!-~]*$")] = ""
-    subject: Text = "收款"
     wait_s: Wait = 5.0
 
 

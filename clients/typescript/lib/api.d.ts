@@ -705,7 +705,6 @@ export interface PlateOrder {
     amount: number;
     wallet: string;
     payer?: string;
-    subject?: string;
     wait_s?: number;
 }
 /** What the page shows. ``qr`` and ``picture``: what the wallet opens or scans; ``pay``: what is handed over to the wallet that the page is in. */

@@ -793,7 +793,6 @@ export interface PlateOrder {
   amount: number;
   wallet: string;
   payer?: string;
-  subject?: string;
   wait_s?: number;
 }
 
