@@ -21,8 +21,9 @@ _HEAD = {
         "## 每个渠道的全部故障",
         "`daozhang chaos channel 渠道 --mode 名称 [--op 操作] [--share 0.5] [--for 30s] [--order 单号]`",
         "| 名称 | 故障 | 渠道 |",
-        "## 没有命令的几项",
-        "F18(有毒的账单)是文件,不是渠道的行为,由各渠道账单的测试读入。",
+        "## 更多有毒的账单",
+        "F18 布置的是账单里的坏行。整个文件不可信的(截断、错的哈希、合计不对、压缩炸弹、没有结尾的长行)用文件来试:"
+        "`daozhang bill show 文件`;各渠道账单的测试也读入它们。",
     ),
     "en": (
         "# Faults: one command stages each, and what each person sees",
@@ -33,9 +34,9 @@ _HEAD = {
         "## Every fault of each channel",
         "`daozhang chaos channel CHANNEL --mode NAME [--op OPERATION] [--share 0.5] [--for 30s] [--order NUMBER]`",
         "| name | fault | channels |",
-        "## Without a command",
-        "F18 (poisoned bills) is files, not a "
-        "channel's behaviour, and is read by the tests of each channel's bill.",
+        "## More poisoned bills",
+        "F18 stages bad lines. A file that cannot be believed as a whole (cut off, a wrong hash, wrong totals, a zip bomb, a line "
+        "without an end) is tried as a file: `daozhang bill show FILE`; the tests of each channel's bill read them too.",
     ),
 }
 
@@ -48,7 +49,8 @@ def document(language: str) -> str:
         first = one.channels[0]
         where = " ".join(staged.short(channel) for channel in one.channels)
         words = [one.zh, one.till_zh, one.office_zh] if language == "zh" else [one.en, one.till_en, one.office_en]
-        lines.append(f"| {one.number} | {words[0]} | {where} | `{one.command(first)}` | `{one.payment(first)}` | {words[1]} | {words[2]} |")
+        shows = "; ".join(f"`{typed}`" for typed in (one.payment(first), *one.after(first)))
+        lines.append(f"| {one.number} | {words[0]} | {where} | `{one.command(first)}` | {shows} | {words[1]} | {words[2]} |")
     lines += ["", modes_title, "", modes_how, "", modes, "|---|---|---|", *_modes(language), "", rest_title, "", rest, ""]
     return "\n".join(lines)
 

@@ -13,6 +13,11 @@ from daozhang.cli.say import Oops, Talk, verb, yuan
 DIFFERENT = 5  # exit code: something is missing, extra, of another amount, or cannot be read
 _KINDS = {"pay": "付款", "refund": "退款", "undo": "撤销", "other": "其他"}
 _PIECE = 1 << 16
+_CHARGES = {"same": ("一致", "the same"), "missing": ("我们有、账单没有", "charged here, not in the bill"),
+            "extra": ("账单有、我们没有", "in the bill, not charged here"), "amount": ("金额不同", "another amount")}  # fmt: skip
+_REFUNDS = {"same": ("退款一致", "refunds, the same"), "missing": ("我们退了、账单没有", "given back here, not in the bill"),
+            "extra": ("账单退了、我们未证实", "given back in the bill, not proven here"),
+            "amount": ("退款金额不同", "a refund of another amount")}  # fmt: skip
 
 
 @click.group()
@@ -40,7 +45,9 @@ def fetch(talk: Talk, channel: str, day: str, kind: str, output: Path | None) ->
     _show(talk, told)
     if output:
         talk.show(f"{talk.pick('文件', 'file')}: {told['path']}")
-    differs = told["comparison"] is not None and _differences(talk, told["comparison"])
+    compared = told["comparison"]
+    differs = _differences(talk, compared, _CHARGES)
+    differs |= _differences(talk, compared and compared["refunds"], _REFUNDS)
     if differs or told["unreadable"]:
         raise SystemExit(DIFFERENT)
 
@@ -110,15 +117,20 @@ def _signed(fen: int) -> str:
     return f"-{yuan(-fen)}" if fen < 0 else yuan(fen)
 
 
-def _differences(talk: Talk, compared: dict[str, Any]) -> bool:
-    talk.show(f"  {talk.pick('一致', 'the same')}: {compared['same']}")
-    words = {"missing": ("我们有、账单没有", "charged here, not in the bill"), "extra": ("账单有、我们没有", "in the bill, not charged here"),
-             "amount": ("金额不同", "another amount")}  # fmt: skip
-    for name, (zh, en) in words.items():
+def _differences(talk: Talk, compared: dict[str, Any] | None, words: dict[str, tuple[str, str]]) -> bool:
+    if compared is None:
+        return False
+    talk.show(f"  {talk.pick(*words['same'])}: {compared['same']}")
+    kinds = [name for name in words if name != "same"]
+    for name in kinds:
         found = compared[name]
+        zh, en = words[name]
         talk.show(f"  {talk.pick(zh, en)}: {found['count']}")
         for row in found["data"]:
             other = f" → {yuan(row['amount_in_bill'])}" if row.get("amount_in_bill") is not None else ""
             near = talk.pick(" 靠近零点,可能在相邻一天", " near midnight: perhaps in the neighbouring day") if row.get("near_midnight") else ""
-            talk.show(f"    {row['order_no']}  {yuan(row['amount'])}{other}  {row.get('status') or ''}{near}")
-    return any(compared[name]["count"] for name in words)
+            numbers = row.get("trade_nos")
+            twice = talk.pick(" 渠道扣了多次: ", " charged more than once: ") + ", ".join(numbers) if numbers else ""
+            number = row.get("refund_no") or row["order_no"]
+            talk.show(f"    {number}  {yuan(row['amount'])}{other}  {row.get('status') or ''}{near}{twice}")
+    return any(compared[name]["count"] for name in kinds)

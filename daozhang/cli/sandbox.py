@@ -177,10 +177,13 @@ def chaos_stage(talk: Talk, fault: str, channel: str) -> None:
     on = [{"mode": step.mode, "op": step.op, "for_s": step.for_s, "share": step.share} for step in found.steps]
     for step in on:
         yard.call("POST", "/chaos", {"channel": name, "order": "", **step})
-    told = {"fault": found.number, "channel": name, "zh": found.zh, "en": found.en, "on": on, "payment": found.payment(name)}
+    after = list(found.after(name))
+    told = {"fault": found.number, "channel": name, "zh": found.zh, "en": found.en, "on": on, "payment": found.payment(name), "after": after}
     talk.document(told)
     talk.show(f"{found.number} {talk.pick(found.zh, found.en)}")
     talk.say(f"现在收一笔:{found.payment(name)}", f"now take a payment: {found.payment(name)}")
+    if after:
+        talk.say(f"然后:{'; '.join(after)}", f"then: {'; '.join(after)}")
 
 
 @chaos.command("off")

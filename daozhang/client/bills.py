@@ -19,7 +19,9 @@ class UnreadableLine(Struct):
 
 
 class BillDifference(Struct):
-    """One order that the bill and our payments do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill."""
+    """One order, or one refund, that the bill and we do not tell alike. ``near_midnight``: it may stand in the neighbouring day's
+    bill; ``trade_nos``: the channel's numbers of an order that it has charged more than once.
+    """
 
     order_no: str
     amount: int
@@ -29,6 +31,9 @@ class BillDifference(Struct):
     paid_at: say.Time | None = None
     amount_in_bill: int | None = None
     near_midnight: bool | None = None
+    trade_nos: list[str] | None = None
+    refund_no: str | None = None
+    refund: str | None = None
 
 
 class BillDifferences(Struct):
@@ -38,13 +43,26 @@ class BillDifferences(Struct):
     data: list[BillDifference]
 
 
-class BillComparison(Struct):
-    """By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here."""
+class BillRefunds(Struct):
+    """By refund number and amount. ``missing``: given back here, not in the bill; ``extra``: in the bill, not proven here."""
 
     same: int
     missing: BillDifferences
     extra: BillDifferences
     amount: BillDifferences
+
+
+class BillComparison(Struct):
+    """By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here.
+
+    ``refunds``: of the list of all trades only.
+    """
+
+    same: int
+    missing: BillDifferences
+    extra: BillDifferences
+    amount: BillDifferences
+    refunds: BillRefunds | None = None
 
 
 class Bill(Struct):

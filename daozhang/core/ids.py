@@ -62,3 +62,8 @@ def payment_of(order_no: str) -> str | None:
 def out_request_no(refund: str) -> str:
     """Our refund number at the channel: DR and the refund's ULID."""
     return "DR" + split(refund, "rfd")
+
+
+def refund_of(request_no: str) -> str | None:
+    """The refund id behind one of our refund numbers; None when it is not one of ours."""
+    return "rfd_" + request_no[2:] if request_no[:2] == "DR" and is_ulid(request_no[2:]) else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ALL = ("alipay", "wechatpay", "unionpay")
+DAY = "yyyy-MM-dd"  # the day of the payment, in China
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Staged:
-    """One fault. ``payer``: how the payer behaves who makes it visible; ``qr``: it shows on a QR that we display."""
+    """One fault. ``payer``: how the payer behaves who makes it visible; ``qr``: it shows on a QR that we display;
+    ``bill``: it shows the day after, when the day's bill is fetched.
+    """
 
     number: str
     zh: str
@@ -30,11 +33,18 @@ class Staged:
     office_en: str
     payer: str = "pays"
     qr: bool = False
+    bill: bool = False
     channels: tuple[str, ...] = ALL
 
     def command(self, channel: str) -> str:
         """What an engineer types."""
         return f"daozhang chaos stage {self.number} --channel {short(channel)}"
+
+    def after(self, channel: str) -> tuple[str, ...]:
+        """What shows it once the payment is made."""
+        if not self.bill:
+            return ()
+        return "daozhang clock advance 36h", f"daozhang bill fetch --channel {short(channel)} --date {DAY}"
 
     def payment(self, channel: str) -> str:
         """The payment that shows it."""
@@ -103,15 +113,20 @@ STAGED = (
     Staged("F14", "通知金额不对", "the notify names another amount", (Step("notify_wrong_amount"),),
            "按查询的结论显示", "shows what the query proves", "隔离并告警,不答成功", "quarantined, an alarm, never answered as received", qr=True),
     Staged("F15", "平台证书轮换,新旧轮流签名", "platform certificates change: old and new sign by turns", (Step("rotating"),), *_PAID,
-           "证书模式的账号自动取到新证书", "an account in certificate mode fetches the new one by itself", channels=("wechatpay",)),
+           "遇到不认识的证书就去取,再验签;公钥模式和证书模式都一样", "a certificate that is not known is fetched, then the reply is verified: in public-key and in certificate mode",
+           channels=("wechatpay",)),
     Staged("F16", "故意的错误签名", "a wrong signature on purpose", (Step("signtest", "pay"),), *_PAID,
            "不相信,再问一次", "not believed; asked again", channels=("wechatpay",)),
     Staged("F17", "账单还没有生成", "the bill is not there yet", (Step("bill_not_ready"),),
-           "无影响", "nothing", "取账单的程序得到“还没有”的应答", "whoever fetches it hears that it is not there yet", channels=("wechatpay", "unionpay")),
+           "无影响", "nothing", "取账单的命令说明还没有账单,不当成“没有差异”", "whoever fetches it is told that there is no bill yet, never that nothing differs", bill=True),
+    Staged("F18", "账单有毒:读不懂的行、重复的行、名称里有逗号", "a poisoned bill: a line that cannot be read, a line again, commas in a name", (Step("bill_poison"),),
+           "无影响", "nothing", "坏行按行号列出、不计入,其余照常对账,退出码5", "bad lines are told by their numbers and not counted, the rest is compared; exit code 5", bill=True),
     Staged("F19", "应答里有没见过的状态值", "a state that nobody has ever seen", (Step("unknown_enum", "pay"),),
            "先“确认中”,查询后已到账", "confirming, then paid by a query", "不会当成已到账", "never taken for paid"),
     Staged("F20", "撤销后重收,渠道又把第一笔扣了", "charged again after an undo, and then the first is charged too",
            (Step("success_long_after", "", 90),),
            "多扣的一笔自动退回,并告诉各方", "the surplus charge goes back by itself, and everybody is told",
            "“多扣”记录与退款", "a surplus payment and its refund", payer="hesitates"),
+    Staged("F20B", "同一单号扣了两次,只有账单看得出", "one order number was charged twice, and only the bill shows it", (Step("bill_twice"),),
+           "无影响", "nothing", "对账列出这一单、两笔的金额和渠道的两个交易号", "the comparison tells the order, what both charges make, and the channel's two numbers", bill=True),
 )  # fmt: skip

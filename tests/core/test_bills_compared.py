@@ -12,9 +12,10 @@ from daozhang.channels.plug import BillLink, NoBill
 from daozhang.core.bill import BadBill, BillKind, BillLine, Poison
 from daozhang.core.directory import Page
 from daozhang.core.faults import MaybeArrived
-from daozhang.core.ids import out_trade_no
+from daozhang.core.ids import out_request_no, out_trade_no, ulid
 from daozhang.core.payment import Payment, State
 from daozhang.core.ports import Exchange, HttpRequest
+from daozhang.core.refund import Refund, RefundKind, RefundState
 from daozhang.flow import bills
 from daozhang.sim.every import new_payment
 
@@ -26,6 +27,18 @@ NOON = START + 12 * 3_600_000
 def payment(number: int, amount: int = 1000, at: int = NOON, **more: Any) -> Payment:
     given = {"state": State.PAID, "captured_fen": amount, "paid_ms": at, "created_ms": at - 5000, **more}
     return replace(new_payment(), id=f"pay_01JD8{number:021d}", amount_fen=amount, channel="small", merchant="mer", livemode=False, **given)
+
+
+def refund(number: int, of: Payment, amount: int = 300, at: int = NOON, **more: Any) -> Refund:
+    given = {"state": RefundState.SUCCEEDED, "decided_ms": at + 2000, "merchant": of.merchant, **more}
+    return Refund(f"rfd_{ulid(at, number.to_bytes(9), 0)}", 0, payment=of.id, amount_fen=amount, kind=RefundKind.REFUND, reason="",
+                  created_ms=at, not_before_ms=0, **given)  # fmt: skip
+
+
+def back_line(number: int, what: Refund, amount: int = 0, **more: Any) -> BillLine:
+    """As in a file that names the payment of a refund only by the channel's own number of it."""
+    given = {"order_no": "", "trade_no": "T1", **more}
+    return BillLine(number, BillKind.REFUND, refund_no=out_request_no(what.id), amount_fen=amount or what.amount_fen, fee_fen=-1, at_ms=NOON, **given)
 
 
 def line(number: int, what: Payment | str, amount: int = 1000, kind: BillKind = BillKind.PAY) -> BillLine:
@@ -55,9 +68,17 @@ class Small:
         return self.answers.pop(0)
 
 
-def house(small: Small | None = None, ours: Iterable[Payment] = (), now: int = START + 2 * 86_400_000, shift: int = 0) -> Any:
+def house(small: Small | None = None, ours: Iterable[Payment] = (), now: int = START + 2 * 86_400_000, shift: int = 0,
+          given_back: Iterable[Refund] = ()) -> Any:  # fmt: skip
     held = sorted(ours, key=lambda one: one.id, reverse=True)
+    backs = sorted(given_back, key=lambda one: one.id, reverse=True)
 
+    async def refunds(merchant: str, *, cursor: str = "", limit: int) -> Page:
+        rows = [one for one in backs if one.merchant == merchant and (not cursor or one.id < cursor)]
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else "", len(rows) > limit)
+
+    async def back(refund_id: str) -> Refund | None:
+        return next((one for one in backs if one.id == refund_id), None)
     async def payments(merchant: str, *, cursor: str = "", limit: int, created_from_ms: int, created_to_ms: int) -> Page:
         assert merchant == "mer"
         rows = [one for one in held if one.merchant == merchant and created_from_ms <= one.created_ms < created_to_ms and (not cursor or one.id < cursor)]
@@ -67,12 +88,12 @@ def house(small: Small | None = None, ours: Iterable[Payment] = (), now: int = S
         return next((one for one in held if one.id == payment_id), None)
 
     async def account_for(merchant: str, channel: str, livemode: bool) -> Any:
-        return "row"
+        return SimpleNamespace(id="acc")
 
-    channel = SimpleNamespace(name="small", wire=small or object(), manifest={"bill_day_begins_ms": shift})
+    channel = SimpleNamespace(name="small", wire=small or object(), keys=None, manifest={"bill_day_begins_ms": shift})
     return SimpleNamespace(channel=lambda name: channel, shelf=SimpleNamespace(account=lambda row: row), account_for=account_for, net=small,
-                           clock=SimpleNamespace(now_ms=lambda: now), reading=SimpleNamespace(payments=payments),
-                           store=SimpleNamespace(payment=known))  # fmt: skip
+                           clock=SimpleNamespace(now_ms=lambda: now), reading=SimpleNamespace(payments=payments, refunds=refunds),
+                           store=SimpleNamespace(payment=known, refund=back))  # fmt: skip
 
 
 def compared(lines: Iterable[BillLine | Poison], ours: Iterable[Payment], **more: Any) -> dict[str, Any]:
@@ -105,6 +126,54 @@ def test_money_that_the_bill_gives_back_itself_is_no_difference() -> None:
     assert counts(compared([line(1, never), line(2, never, 400, BillKind.REFUND)], [never])) == (0, 0, 1, 0)
     back = payment(2, state=State.REFUNDED)
     assert counts(compared([line(1, back), line(2, back, kind=BillKind.REFUND)], [back])) == (1, 0, 0, 0)
+
+
+def test_refunds_are_laid_beside_ours_by_their_number() -> None:
+    paid = payment(1)
+    same, gone, other, open_ = (refund(at, paid) for at in range(1, 5))
+    open_ = replace(open_, state=RefundState.UNKNOWN, decided_ms=0)
+    theirs = refund(5, replace(paid, merchant="another"))
+    day = 86_400_000
+    elsewhere = [refund(6, paid, at=START - 5000), refund(7, paid, at=START + day - 1000, decided_ms=START + day + 1000),
+                 refund(8, replace(payment(2), channel="big"))]  # fmt: skip
+    charge = replace(line(1, paid), trade_no="T1")
+    lines = [charge, back_line(2, same), back_line(3, other, 200), back_line(4, open_), back_line(5, theirs)]
+    told = compared(lines, [paid, replace(payment(2), channel="big")], given_back=[same, gone, other, open_, theirs, *elsewhere])
+    assert counts(told) == (1, 0, 0, 0) and counts(told["refunds"]) == (1, 1, 2, 1)
+    assert [row["refund"] for row in told["refunds"]["missing"]["data"]] == [gone.id]
+    assert told["refunds"]["amount"]["data"][0] | {"refund": other.id, "amount": 300, "amount_in_bill": 200} == told["refunds"]["amount"]["data"][0]
+    unproven, stranger = told["refunds"]["extra"]["data"]
+    assert unproven["status"] == "unknown" and unproven["order_no"] == out_trade_no(paid.id)
+    assert "refund" not in stranger and stranger["refund_no"] == out_request_no(theirs.id)
+
+
+def test_a_charge_that_its_own_refund_line_gives_back_is_no_difference_even_without_our_number() -> None:
+    never = payment(1, state=State.REVERSED, captured_fen=0, paid_ms=0)
+    lines = [replace(line(1, never), trade_no="T1"), back_line(2, refund(1, never, 1000))]
+    assert counts(compared(lines, [never])) == (0, 0, 0, 0)
+
+
+def test_hundreds_of_refunds_of_a_day_are_all_found() -> None:
+    paid = payment(1)
+    made = [refund(at, paid, 1) for at in range(450)]
+    assert counts(compared([line(1, paid), *(back_line(at, one) for at, one in enumerate(made, 2))], [paid], given_back=made)["refunds"]) == (450, 0, 0, 0)
+
+
+def test_an_order_that_the_channel_charged_twice_is_told_with_both_numbers() -> None:
+    paid = payment(1)
+    told = compared([replace(line(1, paid), trade_no="T1"), replace(line(2, paid), trade_no="T2")], [paid])
+    row = told["amount"]["data"][0]
+    assert counts(told) == (0, 0, 0, 1) and row["amount_in_bill"] == 2000 and row["trade_nos"] == ["T1", "T2"]
+    stranger = compared([replace(line(1, "S"), trade_no="T1"), replace(line(2, "S"), trade_no="T2")], [])["extra"]["data"][0]
+    assert stranger == {"order_no": "S", "amount": 2000, "trade_nos": ["T1", "T2"]}
+
+
+def test_a_line_that_stands_twice_counts_once_and_is_told() -> None:
+    paid = payment(1)
+    read = bills.add_up([line(1, paid), line(2, payment(2)), line(3, paid)])
+    assert read.poison == [{"line": 3, "why": "it says the same as line 1"}] and read.kinds["pay"]["amount"] == 2000
+    fee = BillLine(4, BillKind.OTHER, "", "T", "", 5, 0, NOON)
+    assert bills.add_up([fee, replace(fee, line=5)]).poisoned == 0
 
 
 def test_only_this_merchants_charges_of_this_day_and_channel_are_expected() -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from daozhang.channels.shelf import Shelf
-from daozhang.core.ids import out_trade_no
+from daozhang.core.ids import out_trade_no, payment_of
 from tests.conftest import System, free_base_port
 
-# What each fault of a bill has to show: how many are missing, extra, and of another amount.
-SHOWS = {"": (0, 0, 0), "bill_missing": (1, 0, 0), "bill_extra": (0, 1, 0), "bill_amount": (0, 0, 1)}
+# What each fault of a bill has to show: how many are missing, extra, and of another amount; and lines that cannot be read.
+SHOWS = {"": (0, 0, 0), "bill_missing": (1, 0, 0), "bill_extra": (0, 1, 0), "bill_amount": (0, 0, 1), "bill_twice": (0, 0, 1),
+         "bill_poison": (0, 0, 0)}  # fmt: skip
+REFUNDED = 250
+NOT_READY = ("BILL_NOT_EXIST", "NO_STATEMENT_EXIST", "98")  # F17, in each channel's own word
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +46,16 @@ def test_each_channels_bill_is_fetched_compared_and_read_again(own: System, tmp_
         assert own.cli("clock", "advance", "3h")[0] == 0
     day = china_day(own)
     paid = {channel: [out_trade_no(own.pay(wallet=channel)["id"]) for _ in range(2)] for channel in channels}
+    for channel in channels:  # a part of the second one goes back
+        body = {"payment": payment_of(paid[channel][1]), "amount": REFUNDED, "wait_s": 10}
+        assert own.call("POST", "/v1/refunds", body)[1]["status"] == "succeeded"
     assert fetched(own, channels[0], day)[1]["error"]["code"] == "bad_query", "a day that is not over has no bill"
     assert own.cli("clock", "advance", "36h")[0] == 0  # bills are there after ten the next morning
     for channel in Shelf.look():
+        own.chaos("bill_not_ready", wallet=channel.name)
+        none, why = fetched(own, channel.name, day)
+        own.calm()
+        assert none not in (0, 5) and why["error"]["channel_code"] in NOT_READY, (channel.name, why)
         if not hasattr(channel.wire, "ask_bill"):
             assert fetched(own, channel.name, day)[1]["error"]["channel_code"] == "not_offered"
             continue
@@ -58,7 +68,12 @@ def test_each_channels_bill_is_fetched_compared_and_read_again(own: System, tmp_
             assert "comparison" in told, (channel.name, fault, told)
             found = told["comparison"]
             assert tuple(found[name]["count"] for name in ("missing", "extra", "amount")) == SHOWS[fault], (channel.name, fault)
-            assert code == (5 if fault else 0) and told["unreadable"] == 0
+            assert code == (5 if fault else 0) and told["unreadable"] == (2 if fault == "bill_poison" else 0)
+            refunds = found["refunds"]
+            assert [refunds[name]["count"] for name in ("missing", "extra", "amount")] == [0, 0, 0] and refunds["same"] == 1, (channel.name, refunds)
+            if fault == "bill_twice":
+                (row,) = found["amount"]["data"]
+                assert row["order_no"] in paid[channel.name] and row["amount_in_bill"] == 2500 and len(set(row["trade_nos"])) == 2
             if fault in ("bill_missing", "bill_amount"):
                 assert found[fault.removeprefix("bill_")]["data"][0]["order_no"] in paid[channel.name]
         code, out, _ = own.cli("bill", "show", str(next(tmp_path.glob(f"{channel.name}-*"))), "--json")

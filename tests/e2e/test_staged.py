@@ -81,3 +81,19 @@ def test_what_it_does_on_real_sockets(system: System, number: str) -> None:
         trace = system.call("GET", f"/v1/payments/{payment['id']}/trace")[1]["evidence"]
         if number == "F10":
             assert sum(line["kind"] == "notified" for line in trace) <= 1
+
+
+def test_a_key_that_changes_is_fetched_by_the_demo_shop_too(system: System) -> None:
+    """F15: the demo shop asks for the public key, and is answered by certificates in their turn."""
+    typed(system, "daozhang chaos stage F15 --channel wechat")
+    try:
+        with ThreadPoolExecutor(4) as crowd:
+            paid = list(crowd.map(lambda _: system.pay(wallet="wechat"), range(12)))
+    finally:
+        system.calm()
+    assert [one["verdict"] for one in paid] == ["paid"] * 12
+    for one in paid:
+        trace = system.call("GET", f"/v1/payments/{one['id']}/trace")[1]["evidence"]
+        assert ("answered", "pay", "nothing") not in {(line["kind"], line["op"], line["proves"]) for line in trace}
+    asked = [row["method"] for row in system.books("wechat")["requests"]]
+    assert 1 <= asked.count("v3.trade.certificates") <= 2

@@ -89,14 +89,15 @@ export interface Bill {
     comparison: BillComparison | null;
     file?: string | null;
 }
-/** By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here. */
+/** By order number and amount. ``missing``: charged here, not in the bill; ``extra``: in the bill, not charged here. ``refunds``: of the list of all trades only. */
 export interface BillComparison {
     same: number;
     missing: BillDifferences;
     extra: BillDifferences;
     amount: BillDifferences;
+    refunds?: BillRefunds | null;
 }
-/** One order that the bill and our payments do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill. */
+/** One order, or one refund, that the bill and we do not tell alike. ``near_midnight``: it may stand in the neighbouring day's bill; ``trade_nos``: the channel's numbers of an order that it has charged more than once. */
 export interface BillDifference {
     order_no: string;
     amount: number;
@@ -106,11 +107,21 @@ export interface BillDifference {
     paid_at?: string | null;
     amount_in_bill?: number | null;
     near_midnight?: boolean | null;
+    trade_nos?: Array<string> | null;
+    refund_no?: string | null;
+    refund?: string | null;
 }
 /** ``count`` is whole; ``data`` may hold the first of them only. */
 export interface BillDifferences {
     count: number;
     data: Array<BillDifference>;
+}
+/** By refund number and amount. ``missing``: given back here, not in the bill; ``extra``: in the bill, not proven here. */
+export interface BillRefunds {
+    same: number;
+    missing: BillDifferences;
+    extra: BillDifferences;
+    amount: BillDifferences;
 }
 /** What the lines of one kind add up to, in fen. */
 export interface BillTotal {

@@ -1,9 +1,11 @@
 """Platform certificates that change while payments run: the new one is fetched once, the old one holds, probes are refused."""
 
+import asyncio
 import json
 import os
 from dataclasses import asdict, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +20,11 @@ from daozhang.core.evidence import Finding, Op, Proves
 from daozhang.core.ids import out_trade_no
 from daozhang.core.payment import Method
 from daozhang.core.ports import AccountRow, Exchange
+from daozhang.flow import bills
 from daozhang.sim.every import START_MS, new_payment
 from daozhang.sim.world import SeededRand
 from tests.channels.wechatpay.kit import WECHAT, ask
+from tests.channels.wechatpay.test_bill import DATE, DAY_MS, day
 
 
 @cache
@@ -181,3 +185,29 @@ def test_a_probe_in_a_reply_proves_nothing_and_raises_no_alarm() -> None:
     desk.twin.chaos("signtest", START_MS)
     found = desk.asked()[1]
     assert (found.proves, found.alarm, found.detail["why"]) == (Proves.NOTHING, "", "probe")
+
+
+def test_a_bill_is_asked_for_with_keys_that_are_known_before_its_reply_is_read() -> None:
+    """A shop whose first word with the channel after a change of keys is about a bill."""
+    desk = Desk()
+    for order in day(3)[0].orders.values():
+        desk.twin.replay({"kind": "order", "record": asdict(order)})
+    desk.twin.control("rotate_certificate", True)
+    now_ms = DAY_MS + 40 * 3_600_000
+    asked: list[str] = []
+
+    async def call(request: Any) -> Exchange:
+        asked.append(request.url)
+        return desk.call(request, now_ms)
+
+    async def account_for(merchant: str, channel: str, livemode: bool) -> Any:
+        return SimpleNamespace(id="acc_1")
+
+    house: Any = SimpleNamespace(
+        channel=lambda name: WECHAT, shelf=SimpleNamespace(account=lambda row: desk.account), account_for=account_for,
+        net=SimpleNamespace(call=call), clock=SimpleNamespace(now_ms=lambda: now_ms), renewing={},
+    )  # fmt: skip
+    assert desk.second not in desk.account.trusted
+    bill = asyncio.run(bills.fetch(house, "mer", "wechatpay", False, DATE))
+    assert bills.add_up(bills.lines_of(WECHAT.bill, bill)).lines and desk.second in desk.account.trusted  # type: ignore[union-attr]
+    assert [url.rpartition("/")[2].partition("?")[0] for url in asked] == ["tradebill", "certificates", "file"]

@@ -61,6 +61,11 @@ def spoilt(found: list[Moved], mode: str) -> list[Moved]:
         return [*found, found[0]._replace(order=stranger)]
     if mode == "bill_amount" and found:
         return [found[0]._replace(amount_fen=found[0].amount_fen + 1), *found[1:]]
+    if mode == "bill_twice" and found:
+        return [found[0], found[0]._replace(order=replace(found[0].order, query_id="9" * 21)), *found[1:]]
+    if mode == "bill_poison" and found:
+        broken = found[0]._replace(order=replace(found[0].order, order_id="读不懂"))
+        return [found[0], broken, found[0], *found[1:]]
     return found
 
 

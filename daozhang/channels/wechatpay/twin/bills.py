@@ -63,6 +63,12 @@ def spoilt(found: list[Line], mode: str) -> list[Line]:
         return [*found, found[0]._replace(order=stranger)]
     if mode == "bill_amount" and found:
         return [found[0]._replace(order=replace(found[0].order, amount_fen=found[0].order.amount_fen + 100)), *found[1:]]
+    if mode == "bill_twice" and found:
+        return [found[0], found[0]._replace(order=replace(found[0].order, transaction_id=f"42{9:026d}")), *found[1:]]
+    if mode == "bill_poison" and found:
+        named = found[0]._replace(order=replace(found[0].order, description="红茶,大杯`去冰"))
+        broken = found[0]._replace(order=replace(found[0].order, out_trade_no="读不懂", transaction_id="?"))
+        return [named, broken, named, *found[1:]]
     return found
 
 

@@ -71,12 +71,17 @@ class WechatTwin:
             call.args["expires_ms"] += shift  # said by a client that lives in the time outside
         mode = self._mode(call.op, call.order, now)
         self._log(old, call, now, mode)
-        if mode == "rotating" and call.signer in self._keys.platform_serials:
-            call = replace(call, signer=self._keys.platform_serials[self._rand(1)[0] % len(self._keys.platform_serials)])
+        if mode == "rotating" and not old and "platform" in self.held:  # the simulated twin has no certificates to tell
+            call = replace(call, signer=self._by_turns(call.signer))
         said = self._answer(old, call, heard, mode)
         if call.op == "refund" and self._mode("notify", call.order, now) == "notify_early":
             said = self._early(call.order, said, now)
         return replace(said, delay_ms=said.delay_ms + self._service_ms)
+
+    def _by_turns(self, asked: str) -> str:
+        """Old and new certificates; beside the public key, as while a merchant moves to it, where that was asked for."""
+        signers = list(dict.fromkeys([*self._keys.platform_serials, asked]))
+        return signers[self._rand(1)[0] % len(signers)]
 
     def _early(self, order: str, said: Said, now: int) -> Said:
         """The callback leaves before the reply."""
