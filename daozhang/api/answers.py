@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daozhang.client import bills, watch
+from daozhang.client import bills, standing, watch
 from daozhang.client import causes as why
 from daozhang.client import types as say
 
@@ -45,6 +45,9 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/incidents/{id}/resolve": watch.Incident, "GET /v1/health/channels": watch.ChannelHealthList,
     "GET /v1/health/banks": watch.BankHealthList, "POST /v1/health/probes": watch.Probe, "GET /v1/maintenance": watch.MaintenancePage,
     "POST /v1/maintenance": watch.Maintenance, "DELETE /v1/maintenance/{id}": say.Deleted,
+    "GET /v1/settlement_account": standing.SettlementAccount, "PUT /v1/settlement_account": standing.SettlementAccount,
+    "GET /v1/tills/{id}/plate": standing.Plate, "PUT /v1/tills/{id}/plate": standing.Plate, "POST /v1/tills/{id}/plate/check": standing.Plate,
+    "GET /v1/releases": standing.ReleasePage, "POST /v1/releases": standing.Release,
     "GET /v1/asyncapi.json": dict[str, Any],
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],

@@ -30,6 +30,7 @@ from daozhang.api.refunds import Refunds
 from daozhang.api.request_log import RequestLogDoors, Scribe
 from daozhang.api.rollouts import RolloutDoors
 from daozhang.api.routes import Door, Porter, answer
+from daozhang.api.standing import StandingDoors
 from daozhang.api.webhooks import Webhooks
 from daozhang.core.request_log import RequestLog
 from daozhang.flow.house import House
@@ -44,7 +45,8 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
-        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house), others,
+        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house),
+        StandingDoors(house), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 

@@ -14,6 +14,7 @@ _VERBS = {
     "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new", "bill": "bill",
     "device": "device", "speaker": "speaker", "rollout": "rollout", "sim": "sim", "drill": "drill", "field": "field",
     "incident": "incident", "health": "incident", "maintenance": "incident",
+    "account": "standing", "plate": "standing", "release": "standing",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from daozhang.cli.link import Link
 from daozhang.cli.pay import show_payment
 from daozhang.cli.plays import Stage, play
 from daozhang.cli.say import Oops, Talk, verb
+from daozhang.cli.standing import show_cause
 from daozhang.cli.tell import cause_line
 from daozhang.flow import shelf
 
@@ -50,10 +51,20 @@ def trigger(talk: Talk, what: str, amount: int, wait: float) -> None:
     talk.document({**told, "trigger": {"what": what, "named": found}})
     if told.get("object") == "payment":
         show_payment(talk, told)
-    cause = told.get(found) if found else None
-    if isinstance(cause, dict):
-        talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
+        cause = told.get(found) if found else None
+        if isinstance(cause, dict):
+            talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
+    elif isinstance(told.get("cause"), dict):
+        show_cause(talk, told)
+    elif found:
+        talk.show(f"  {what}  {talk.word(stages_says(what))}")
     sys.exit(0)
+
+
+def stages_says(cause: str) -> dict[str, str]:
+    """What a cause says, where the answer names it by its id alone."""
+    picture = shelf.picture_of(cause)
+    return dict(picture["says"]) if picture is not None else {}
 
 
 def named_in(told: dict[str, Any], cause: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import exp, log
 
-from daozhang.diagnosis.cause import Cause, Expects
+from daozhang.diagnosis.cause import UNKNOWN, Cause, Expects
 from daozhang.diagnosis.signs import FAMILIES, USUAL, Signs
 
 _LEAST = 0.003  # nothing is impossible that a person wrote down in a file
@@ -23,8 +23,12 @@ class Weighed:
 
 
 def weigh(found: Signs, causes: Iterable[Cause]) -> list[Weighed]:
-    """The most probable first. Only causes that say what they would show take part."""
-    scored = [(cause, _score(cause.id, cause.expects, found)) for cause in causes if cause.expects is not None]
+    """The most probable first. Only causes that say what they would show, and are looked for in this, take part."""
+    scored = [
+        (cause, _score(cause.id, cause.expects, found))
+        for cause in causes
+        if cause.expects is not None and (cause.expects.about == found.about or cause.id == UNKNOWN)
+    ]
     if not scored:
         return []
     top = max(score for _, score in scored)

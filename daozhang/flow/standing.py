@@ -1,0 +1,31 @@
+"""Things that stand, with what is wrong with them: a settlement account, a webhook endpoint, a code plate."""
+
+from typing import Any
+
+from daozhang.core.stated import SETTLEMENT, Stated
+from daozhang.core.webhook import Endpoint
+from daozhang.diagnosis.name import CauseNamed, name_standing
+from daozhang.diagnosis.standing import Account, Plate, Receiver, of_account, of_plate, of_receiver
+from daozhang.flow.tell import cause_picture
+
+__all__ = ["SETTLEMENT", "account_cause", "endpoint_cause", "plate_cause", "with_cause"]
+
+
+def account_cause(stated: Stated | None, now_ms: int) -> CauseNamed | None:
+    """Why money that was received is not at the merchant's bank, as far as somebody told us."""
+    return name_standing(of_account(Account(**stated.facts), now_ms)) if stated is not None else None
+
+
+def endpoint_cause(endpoint: Endpoint, last_status: int) -> CauseNamed | None:
+    return name_standing(of_receiver(Receiver(endpoint.state, endpoint.failures, last_status)))
+
+
+def plate_cause(stated: Stated | None) -> CauseNamed | None:
+    facts = stated.facts if stated is not None else {}
+    return name_standing(of_plate(Plate(str(facts.get("own") or ""), str(facts.get("reads") or ""))))
+
+
+def with_cause(told: dict[str, Any], named: CauseNamed | None) -> dict[str, Any]:
+    """The thing with its cause and what each person does now; null where nothing is known to be wrong."""
+    steps = dict(named.cause.meanwhile) if named is not None and named.cause.meanwhile else None
+    return {**told, "cause": cause_picture(named), "next_step": steps}
