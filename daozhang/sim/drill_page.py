@@ -142,5 +142,5 @@ def _asked(shown: dict[str, Any]) -> str:
 def _incidents(seen: Sequence[dict[str, Any]]) -> str:
     if not seen:
         return ""
-    rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
+    rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td>{escape(one['place'])}<td class=n>{one['payments']}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
     return f"{_heading('看到的事件', 'Incidents that were seen')}<table>{rows}</table>"

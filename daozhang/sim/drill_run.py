@@ -8,8 +8,8 @@ from typing import Any
 
 from daozhang.core.payment import OPEN, State
 from daozhang.sim.drill_file import Drill
-from daozhang.sim.drill_incidents import Incidents
 from daozhang.sim.drill_look import Episode, Looker, settled
+from daozhang.sim.drill_watch import Judged
 from daozhang.sim.drill_world import DrillWorld, play
 from daozhang.sim.world import START_MS
 
@@ -36,7 +36,8 @@ def run_drill(drill: Drill, seed: int) -> Ran:
         await world.open()
         world.prepare()
         background = [asyncio.ensure_future(work) for work in (
-            world.look_after(), world.namer.run(), world.notifies(), world.fleet.live(), looker.watch_tills())]  # fmt: skip
+            world.look_after(), world.namer.run(), world.watch.watcher.run(), world.watch.look_around(), world.notifies(), world.fleet.live(),
+            looker.watch_tills())]  # fmt: skip
         await world.sell(looker.follow)
         background.pop().cancel()
         await world.settle()
@@ -59,8 +60,7 @@ def percentiles(values: Iterable[float]) -> dict[str, float | None]:
 
 def graded(world: DrillWorld, episodes: Sequence[Episode]) -> Ran:
     truth = Truth(world)
-    incidents = Incidents(world.faults)
-    incidents.see(episodes)
+    incidents = Judged(world.watch, world.faults, world.by_payment, world.end_ms)
     confusion: dict[str, Counter[str]] = defaultdict(Counter)
     for one in episodes:
         said = one.last
@@ -172,7 +172,7 @@ class Truth:
         return sum(not sale.told_ms or not payments[ident].proven for ident, sale in self._world.by_payment.items())
 
 
-def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, Any]], incidents: Incidents) -> dict[str, Any]:
+def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, Any]], incidents: Judged) -> dict[str, Any]:
     minutes = round(world.drill.minutes + 1)
     said: dict[str, list[int]] = defaultdict(lambda: [0] * (minutes + 1))
     true: dict[str, list[int]] = defaultdict(lambda: [0] * (minutes + 1))

@@ -47,15 +47,22 @@ def test_a_healthy_hour_has_no_incident() -> None:
 
 
 @pytest.mark.prove
-def test_every_fault_of_many_worlds() -> None:
-    runs = [Town(Plan(seed, fault)).run() for fault in PLACE_OF for seed in range(100, 125)]
-    counted = [told for told in runs if told.first_minute >= 20]
-    found = [line for told in counted for line in wrong(told)]
-    print(f"{len(counted)} incidents, {len(found)} fall short", *found, sep="\n")
-    assert len(counted) >= 200 and len(found) <= len(counted) // 100
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("fault", PLACE_OF)
+def test_a_fault_in_twenty_five_worlds(fault: str) -> None:
+    """The last of a hundred may be late, and of twenty-five none."""
+    runs = [told for seed in range(100, 125) if (told := Town(Plan(seed, fault)).run()).first_minute >= 20]
+    found = [line for told in runs for line in wrong(told)]
+    after = sorted(told.identified_ms for told in runs)
+    recovered = sorted(told.recovered_ms for told in runs)
+    print(f"{fault}: {len(runs)} incidents; whose: {after[len(after) // 2]} ms, at most {after[-1]} ms; recovery told at most {recovered[-1]} ms", *found, sep="\n")
+    assert len(runs) >= 15 and found == []
 
 
 @pytest.mark.prove
-def test_seven_healthy_days() -> None:
-    false = {seed: told.incidents for seed in range(7) if (told := Town(Plan(seed, "", onset_s=86_400)).run()).incidents}
-    assert false == {}
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("day", range(7))
+def test_a_healthy_day(day: int) -> None:
+    told = Town(Plan(day, "", onset_s=86_400)).run()
+    print(f"day {day}: {told.payments} payments, {len(told.incidents)} incidents")
+    assert told.payments > 300_000 and told.incidents == []
