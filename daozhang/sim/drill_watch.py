@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict
 from daozhang.core.incident import Incident, Incidents, Maintenance, Probe, Scope, Stage, Step
+from daozhang.core.stated import Release, Statements
 from daozhang.flow import around
 from daozhang.flow.house import House
 from daozhang.flow.watcher import Watcher
@@ -30,6 +31,7 @@ class DrillBooks:
         self.rows: dict[str, Incident] = {}
         self.hits: dict[str, tuple[str, str, str, int]] = {}  # payment -> incident, merchant, shop, amount
         self.calendar: dict[str, Maintenance] = {}
+        self.versions: list[Release] = []
 
     async def lead(self, _who: str, _lease_ms: int) -> bool:
         return True
@@ -62,6 +64,9 @@ class DrillBooks:
 
     async def windows(self, from_ms: int, to_ms: int) -> list[Maintenance]:
         return [one for one in self.calendar.values() if one.until_ms > from_ms and one.from_ms < to_ms]
+
+    async def releases(self, most: int = 20) -> list[Release]:
+        return self.versions[-most:]
 
     async def probes(self) -> list[Probe]:
         """Nobody probes in a drill."""
@@ -99,11 +104,15 @@ class DrillWatch:
         ident = f"mnt_{len(self.books.calendar)}"
         self.books.calendar[ident] = Maintenance(ident, party, name, from_ms, until_ms, "person", "key", {}, from_ms)
 
+    def release(self, at_ms: int) -> None:
+        """Another version of our own software is at work."""
+        self.books.versions.append(Release(f"drill-{len(self.books.versions)}", at_ms, "start"))
+
     async def look_around(self) -> None:
         """What every process reads from the books every two seconds (`around.keep_looking`)."""
         lookout = self._house.lookout
         assert lookout is not None
-        await around.keep_looking(lookout, cast(Incidents, self.books), self._house.clock)
+        await around.keep_looking(lookout, cast(Incidents, self.books), cast(Statements, self.books), self._house.clock)
 
 
 class Judged:

@@ -186,10 +186,13 @@ class DrillWorld:
     def prepare(self) -> None:
         """What the seed decided comes about at its time."""
         self.watch.announce("platform", "elsewhere", START_MS - 7_200_000, START_MS - 3_600_000)  # the calendar is kept
+        self.watch.release(START_MS - 86_400_000)
         for one in self.faults:
             play = one.fault.play
             if one.announced and play.notice in ("platform", "bank"):
                 self.watch.announce(play.notice, one.channel if play.notice == "platform" else one.bank, one.from_ms, one.until_ms)
+            if play.notice == "release":
+                self.loop.call_at(one.from_ms / 1000, self.watch.release, one.from_ms)
             if play.kind in ("till", "speaker"):
                 self.loop.call_at(one.from_ms / 1000, self._begin, one)
                 if one.until_ms < self.end_ms:
