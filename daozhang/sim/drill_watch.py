@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict
-from daozhang.core.incident import Incident, Incidents, Maintenance, Probe, Scope, Stage, Step
+from daozhang.core.incident import Incident, Incidents, Maintenance, Owed, Probe, Scope, Stage, Step
 from daozhang.core.stated import Release, Statements
 from daozhang.flow import around
 from daozhang.flow.house import House
@@ -96,8 +96,9 @@ class DrillWatch:
         self._house, self.books, self.said = house, DrillBooks(fleet), list[Said]()
         self.watcher = Watcher(house, cast(Incidents, self.books), alert=self._hear)
 
-    async def _hear(self, step: Step) -> None:
+    def _hear(self, step: Step) -> tuple[Owed, ...]:
         self.said.append(Said(self._house.clock.now_ms(), step.incident))
+        return ()
 
     def announce(self, party: str, name: str, from_ms: int, until_ms: int) -> None:
         """A window that somebody entered in the calendar before."""
