@@ -3,6 +3,7 @@
 from typing import Any
 
 from daozhang.core.stated import SETTLEMENT, Stated
+from daozhang.core.texts import rfc3339
 from daozhang.core.webhook import Endpoint
 from daozhang.diagnosis.name import CauseNamed, name_standing
 from daozhang.diagnosis.standing import Account, Plate, Receiver, of_account, of_plate, of_receiver
@@ -13,16 +14,23 @@ __all__ = ["SETTLEMENT", "account_cause", "endpoint_cause", "plate_cause", "with
 
 def account_cause(stated: Stated | None, now_ms: int) -> CauseNamed | None:
     """Why money that was received is not at the merchant's bank, as far as somebody told us."""
-    return name_standing(of_account(Account(**stated.facts), now_ms)) if stated is not None else None
+    return name_standing(of_account(Account(**stated.facts), now_ms, _source(stated))) if stated is not None else None
 
 
-def endpoint_cause(endpoint: Endpoint, last_status: int) -> CauseNamed | None:
-    return name_standing(of_receiver(Receiver(endpoint.state, endpoint.failures, last_status)))
+def endpoint_cause(endpoint: Endpoint, last: dict[str, Any] | None) -> CauseNamed | None:
+    """By its last attempt, where there was one."""
+    status, event = (last["status"], f"evt_{last['seq']}") if last is not None else (0, "")
+    return name_standing(of_receiver(Receiver(endpoint.state, endpoint.failures, status), event))
 
 
 def plate_cause(stated: Stated | None) -> CauseNamed | None:
     facts = stated.facts if stated is not None else {}
-    return name_standing(of_plate(Plate(str(facts.get("own") or ""), str(facts.get("reads") or ""))))
+    return name_standing(of_plate(Plate(str(facts.get("own") or ""), str(facts.get("reads") or "")), _source(stated)))
+
+
+def _source(stated: Stated | None) -> str:
+    """Who said it and when, as the evidence of what stands."""
+    return f"{stated.by} {rfc3339(stated.at_ms)}" if stated is not None else ""
 
 
 def with_cause(told: dict[str, Any], named: CauseNamed | None) -> dict[str, Any]:
