@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daozhang.core.ports import Event
 from daozhang.core.stated import SETTLEMENT, Stated
 from daozhang.core.texts import rfc3339
 from daozhang.core.webhook import Endpoint
@@ -9,7 +10,7 @@ from daozhang.diagnosis.name import CauseNamed, name_standing
 from daozhang.diagnosis.standing import Account, Plate, Receiver, of_account, of_plate, of_receiver
 from daozhang.flow.tell import cause_picture
 
-__all__ = ["SETTLEMENT", "account_cause", "endpoint_cause", "plate_cause", "with_cause"]
+__all__ = ["SETTLEMENT", "account_cause", "endpoint_cause", "plate_cause", "raised", "with_cause"]
 
 
 def account_cause(stated: Stated | None, now_ms: int) -> CauseNamed | None:
@@ -31,6 +32,15 @@ def plate_cause(stated: Stated | None) -> CauseNamed | None:
 def _source(stated: Stated | None) -> str:
     """Who said it and when, as the evidence of what stands."""
     return f"{stated.by} {rfc3339(stated.at_ms)}" if stated is not None else ""
+
+
+def raised(kind: str, one: Stated, before: CauseNamed | None, after: CauseNamed | None) -> Event | None:
+    """The event that a cause was named, or withdrawn (null); None where the same holds as before."""
+    if (before.id if before is not None else "") == (after.id if after is not None else ""):
+        return None
+    cause = {"id": after.id, "number": after.number, "confidence": after.confidence, "probability": after.probability, "says": after.says} if after is not None else None
+    data = {"subject": one.subject, "cause": cause, "withdrawn": before.id if before is not None else None}
+    return Event(f"{kind}.cause_named", one.merchant, one.bucket, one.subject, one.at_ms, data)
 
 
 def with_cause(told: dict[str, Any], named: CauseNamed | None) -> dict[str, Any]:
