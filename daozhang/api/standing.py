@@ -83,8 +83,10 @@ class StandingDoors:
         wanted: AccountFacts = asked.body
         facts = {name: value for name, value in structs.asdict(wanted).items() if name not in ("pending", "pending_since", "minimum")}
         facts |= {"pending_fen": wanted.pending, "minimum_fen": wanted.minimum, "pending_since_ms": _moment(wanted.pending_since)}
-        made = self._stated(asked, standing.SETTLEMENT, facts)
-        await self._books.state(made)
+        made, now = self._stated(asked, standing.SETTLEMENT, facts), self._house.clock.now_ms()
+        before = await self._books.stated(asked.merchant, standing.SETTLEMENT)
+        was, is_now = standing.account_cause(before, now), standing.account_cause(made, now)
+        await self._books.state(made, standing.raised("settlement_account", made, was, is_now))
         return answer(self._account(asked.merchant, made))
 
     def _account(self, merchant: str, stated: Stated | None) -> dict[str, Any]:
@@ -123,7 +125,8 @@ class StandingDoors:
     async def _plate_says(self, asked: Asked, name: str) -> Response:
         till, stated = await self._till(asked)
         made = self._stated(asked, till, {**(stated.facts if stated is not None else {}), name: asked.body.text})
-        await self._books.state(made)
+        was, is_now = standing.plate_cause(stated), standing.plate_cause(made)
+        await self._books.state(made, standing.raised("plate", made, was, is_now))
         return answer(_plate(till, made))
 
     # -- releases ----------------------------------------------------------------------------------------------------------

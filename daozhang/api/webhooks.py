@@ -92,8 +92,8 @@ class Webhooks:
     async def one(self, asked: Asked) -> Response:
         """With what is wrong with it, by its last attempt, and what each person does now."""
         mine = await self._mine(asked)
-        last = (await self._store.attempts(mine, cursor="", limit=1)).rows if mine.failures else []
-        return answer(with_cause(_shown(mine), endpoint_cause(mine, last[0]["status"] if last else 0)))
+        rows = (await self._store.attempts(mine, cursor="", limit=1)).rows if mine.failures else []
+        return answer(with_cause(_shown(mine), endpoint_cause(mine, rows[0] if rows else None)))
 
     async def change(self, asked: Asked) -> Response:
         mine, wish = await self._mine(asked), asked.body

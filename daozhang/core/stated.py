@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from daozhang.core.ports import Event
+
 SETTLEMENT = "settlement_account"
 
 
@@ -39,8 +41,8 @@ class Statements(Protocol):
     """The port of what was told."""
 
     async def stated(self, merchant: str, subject: str) -> Stated | None: ...
-    async def state(self, one: Stated) -> None:
-        """The latest word holds."""
+    async def state(self, one: Stated, event: Event | None = None) -> None:
+        """The latest word holds; ``event`` tells of it, in the same transaction."""
 
     async def note_release(self, one: Release) -> bool:
         """True when it is new; one that started before keeps its first time."""

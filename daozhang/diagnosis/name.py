@@ -175,7 +175,9 @@ def _weighed(found: Signs, p: Payment | None, crowd: Crowd | None) -> CauseNamed
     )
     known = best.cause.id != UNKNOWN and best.probability >= _LIKELY_FROM
     chosen = best.cause if known else shelf()[UNKNOWN]
-    order = ("said", "symptom", "hop", "later", "notify", "pace")
+    # Members that show nothing of their own are weighed with nobody, and cannot be told from it either.
+    members += tuple(one for one in best.cause.class_ if one not in members and (other := get(one)) is not None and other.expects is None)
+    order = ("said", "symptom", "hop", "later", "notify", "pace") if found.about == TAKING else tuple(found.shown)
     lines = tuple(dict.fromkeys(line for name in order if name in found.shown for line in found.shown[name].lines))
     return CauseNamed(
         chosen.id, chosen.number, members if known and len(members) > 1 else (), chosen.party, _name_of(chosen, p, crowd),

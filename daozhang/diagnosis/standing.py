@@ -39,8 +39,8 @@ class Account:
     weekends: bool | None = None
 
 
-def of_account(one: Account, now_ms: int) -> Signs:
-    """Whether money that was received reaches the merchant's bank, and what is in its way."""
+def of_account(one: Account, now_ms: int, source: str = "") -> Signs:
+    """Whether money that was received reaches the merchant's bank, and what is in its way. ``source``: who said so, and when."""
     found: dict[str, str] = {"payout": one.payout}
     if one.payout:
         code = one.payout_code
@@ -52,7 +52,11 @@ def of_account(one: Account, now_ms: int) -> Signs:
         if one.minimum_fen is not None:
             found["balance"] = "below" if one.pending_fen < one.minimum_fen else "enough"
         found["day"], found["hour"] = _day(one, now_ms), _hour(one, now_ms)
-    return Signs({name: Sign(value) for name, value in found.items() if value}, {}, FUNDS)
+    return Signs({name: Sign(value, _lines(source)) for name, value in found.items() if value}, {}, FUNDS)
+
+
+def _lines(source: str) -> tuple[str, ...]:
+    return (source,) if source else ()
 
 
 def _wall(at_ms: int) -> datetime:
@@ -83,10 +87,11 @@ class Receiver:
     status: int
 
 
-def of_receiver(one: Receiver) -> Signs:
+def of_receiver(one: Receiver, source: str = "") -> Signs:
+    """``source``: the event whose delivery was tried last."""
     ill = one.failures > 0
     value = "refusing" if ill and one.status in _SIGNATURE_REFUSED else "failing" if ill else "well"
-    return Signs({"receiver": Sign(value)}, {}, RECEIVER)
+    return Signs({"receiver": Sign(value, _lines(source))}, {}, RECEIVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ class Plate:
     reads: str = ""
 
 
-def of_plate(one: Plate) -> Signs:
+def of_plate(one: Plate, source: str = "") -> Signs:
+    """``source``: who looked, and when."""
     if not one.own or not one.reads:
         return Signs({}, {}, PLATE)
-    return Signs({"plate": Sign("own" if one.own == one.reads else "other")}, {}, PLATE)
+    return Signs({"plate": Sign("own" if one.own == one.reads else "other", _lines(source))}, {}, PLATE)

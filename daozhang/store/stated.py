@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from daozhang.core.ids import bucket_of_merchant
+from daozhang.core.ports import Event
 from daozhang.core.stated import Release, Stated
 
 _encode = msgspec.json.Encoder().encode
@@ -24,11 +25,14 @@ class PgStatements:
         )  # fmt: skip
         return Stated(**{**row, "facts": msgspec.json.decode(row["facts"])}) if row is not None else None
 
-    async def state(self, one: Stated) -> None:
+    async def state(self, one: Stated, event: Event | None = None) -> None:
+        kind, data = (event.type, event.data) if event is not None else ("", {})
         await self._pool.execute(
-            "insert into stated (bucket, merchant, subject, facts, at_ms, by) values ($1, $2, $3, $4::text::jsonb, $5, $6)"
+            "with told as (insert into event (bucket, merchant, type, subject, at_ms, data)"
+            " select $1::smallint, $2, $7, $3, $5::bigint, $8::text::jsonb where $7 <> '')"
+            " insert into stated (bucket, merchant, subject, facts, at_ms, by) values ($1, $2, $3, $4::text::jsonb, $5, $6)"
             " on conflict (bucket, merchant, subject) do update set facts = excluded.facts, at_ms = excluded.at_ms, by = excluded.by",
-            one.bucket, one.merchant, one.subject, _encode(one.facts).decode(), one.at_ms, one.by,
+            one.bucket, one.merchant, one.subject, _encode(one.facts).decode(), one.at_ms, one.by, kind, _encode(data).decode(),
         )  # fmt: skip
 
     async def note_release(self, one: Release) -> bool:

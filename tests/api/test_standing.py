@@ -17,6 +17,13 @@ from tests.conftest import System
 ACCOUNT = "/v1/settlement_account"
 
 
+def told_of(system: System, kind: str) -> list[tuple[str | None, str | None]]:
+    """What the merchant's programs heard last of it: the cause that was named, and the one that was withdrawn."""
+    rows = system.call("GET", f"/v1/events?types={kind}.cause_named&limit=100")[1]["data"]
+    data = [row["data"] for row in sorted(rows, key=lambda row: row["timestamp"])][-2:]
+    return [((one["cause"] or {}).get("id"), one["withdrawn"]) for one in data]
+
+
 def test_an_operator_enters_what_is_known_and_the_cause_follows(system: System) -> None:
     merchant = str(asyncio.run(_other_merchant(system, EVERYTHING_BUT))["api_key"])
     nothing = system.call("GET", ACCOUNT, api_key=merchant)[1]
@@ -27,6 +34,7 @@ def test_an_operator_enters_what_is_known_and_the_cause_follows(system: System) 
     assert system.call("GET", ACCOUNT)[1]["cause"]["id"] == told["cause"]["id"]
     assert system.call("GET", ACCOUNT, api_key=merchant)[1]["cause"] is None  # another merchant's account is not this one's
     assert system.call("PUT", ACCOUNT, {})[1]["cause"] is None
+    assert told_of(system, "settlement_account") == [(told["cause"]["id"], None), (None, told["cause"]["id"])]
     for bad in ({"cutoff": "25:00"}, {"payout": "lost"}, {"pending": -1}, {"pending_since": "yesterday"}, {"closed_days": ["1 May"]}):
         is_problem(system.call("PUT", ACCOUNT, bad)[1], "bad_field")
 
@@ -39,6 +47,7 @@ def test_a_plate_is_checked_against_its_own_text(system: System) -> None:
     assert system.call("GET", place)[1]["next_step"]["cashier"]["zh"]
     assert system.call("POST", f"{place}/check", {"text": "https://pay.example/t/1"})[1]["cause"] is None
     assert system.call("GET", "/v1/tills/till_x/plate")[0] == 404
+    assert told_of(system, "plate") == [("payee.code_swapped", None), (None, "payee.code_swapped")]
 
 
 def test_what_is_refused_at_the_door_names_its_cause(system: System) -> None:

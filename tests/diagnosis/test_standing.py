@@ -83,6 +83,13 @@ def test_what_stands_never_explains_a_payment_nor_the_other_way_round() -> None:
     assert held is not None and {shelf()[cause].party for cause, _ in held.ranked} <= {"funds", "payee", "unknown"}
 
 
+def test_who_waits_for_the_payer_names_all_that_a_payer_may_do() -> None:
+    """Members that show nothing of their own cannot be told from the one that is named, so the class holds them."""
+    named = name_causes(*world({"state": "waiting_payer", "age_s": 6})).why_no_information
+    assert named is not None and named.id == "payer.not_completed"
+    assert {"payer.wrong_password", "payer.password_locked"} <= set(named.class_)
+
+
 def test_a_static_codes_limit_is_only_suspected_above_it() -> None:
     payment, lines, now, _ = world({"state": "closed", "method": "plate", "seen": True})
     for fen, cause in ((STATIC_CODE_FEN, "payer.not_completed"), (STATIC_CODE_FEN + 1, "limit.static_code")):

@@ -47,7 +47,18 @@ def carry_out(stage: Stage, ident: str) -> tuple[dict[str, Any], dict[str, Any] 
     told = play(stage, shelf()[ident].stage)
     if told.get("object") == "payment" and shelf()[ident].stage["play"] not in ("egress", "kill", "release", "speaker"):
         return told, whole(stage, pay(stage, "alipay", "pays")["id"])
-    return told, None
+    return told, after(stage, told)
+
+
+def after(stage: Stage, told: dict[str, Any]) -> dict[str, Any] | None:
+    """The same thing once the fault is gone; None where it was taken away with it."""
+    match told.get("object"):
+        case "settlement_account":
+            return dict(stage.link.must("GET", "/settlement_account"))
+        case "plate":
+            return dict(stage.link.must("GET", f"/tills/{told['till']}/plate"))
+        case _:
+            return None
 
 
 def by_cost(ident: str) -> tuple[int, str]:
@@ -67,6 +78,11 @@ def test_a_cause_happens_is_named_and_goes_away(played: Played, ident: str) -> N
     if isinstance(named, dict):
         assert 0 < named["probability"] <= 1 and named["steps"] and named["ranked"][0]["id"]
         assert named["confidence"] != "proven" or not named["class"]
-        assert set(told["next_step"]) == set(PEOPLE)
-    if healthy is not None:
+        assert named["evidence"] or told["object"] == "device" or named["id"] == "unknown.unknown" or named["party"] == "us", named
+        assert set(told["next_step"]) == set(PEOPLE) and all(words["zh"] and words["en"] for words in told["next_step"].values())
+    card = shelf()[ident]
+    assert set(card.next or card.meanwhile) == set(PEOPLE) and (card.separated_by or not card.class_)
+    if healthy is not None and healthy["object"] != "payment":
+        assert healthy["cause"] is None and healthy["next_step"] is None
+    elif healthy is not None:
         assert healthy["verdict"] == "paid" and healthy["why_no_information"] is None
