@@ -24,6 +24,7 @@ from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
+from daozhang.api.plates import PlateDoors, page_routes
 from daozhang.api.problem import Problem
 from daozhang.api.receipts import ReceiptDoors
 from daozhang.api.refunds import Refunds
@@ -41,12 +42,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
     others = Others(house, building.sandbox, building.metrics)
+    plates = PlateDoors(house, guard, building.seal.derived("code plates"))
     rooms = (
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
         RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house),
-        StandingDoors(house), others,
+        plates, StandingDoors(house, plates.sign), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 
@@ -105,6 +107,7 @@ def build_app(house: House, building: Building) -> Front:
     routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
     routes += [
         *docs.routes(),
+        *page_routes(),
         Route("/v1/openapi.json", openapi, methods=["GET"]),
         Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),

@@ -154,6 +154,8 @@ def _refusals(door: Door) -> list[int]:
         found |= {409}  # the channel, or the account, does not give it
     if door.path.startswith("/v1/sandbox/"):
         found |= {409, 422}
+    if door.path.startswith("/v1/plates/"):
+        found |= {429}  # one plate may not be asked without end
     return sorted(found)
 
 

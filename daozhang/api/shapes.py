@@ -47,6 +47,18 @@ class NewPayment(Struct):
     wait_s: Wait = 5.0
 
 
+class PlateOrder(Struct):
+    """What a payer who has scanned a code plate wants to pay. ``payer``: the channel's own id of the person, where the wallet's
+    login has told it; without it the wallet opens or scans an order.
+    """
+
+    amount: Amount
+    wallet: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_]*$")]
+    payer: Annotated[str, Meta(max_length=128, pattern=r"^[!-~]*$")] = ""
+    subject: Text = "收款"
+    wait_s: Wait = 5.0
+
+
 class Lookup(Struct):
     """By the last characters of a number on the payer's phone or slip, or by amount and time."""
 

@@ -1,5 +1,6 @@
 """What stands beside the payments: a merchant's settlement account, code plates, and releases of our own software."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, structs
@@ -50,15 +51,17 @@ class NewRelease(Struct):
 
 
 class StandingDoors:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    """``sign``: what we print on a till's plate."""
+
+    def __init__(self, house: House, sign: Callable[[Asked, str], dict[str, str]]) -> None:
+        self._house, self._sign = house, sign
 
     def doors(self) -> list[Door]:
         plate = "/v1/tills/{id}/plate"
         return [
             Door("GET", "/v1/settlement_account", self.account, "结算账户:到哪一步,为什么没入账", "the settlement account: how far money came, and why not farther", "payments:read"),
             Door("PUT", "/v1/settlement_account", self.enter_account, "登记结算账户和出款的状态", "enter what is known of the account and its payouts", "operations", AccountFacts),
-            Door("GET", plate, self.plate, "收银台的码牌", "a till's code plate", "directory:read"),
+            Door("GET", plate, self.plate, "收银台的码牌:地址、二维码、核对", "a till's code plate: address, QR, check", "directory:read"),
             Door("PUT", plate, self.own_plate, "登记码牌的内容", "enter what the till's own plate reads as", "directory:write", PlateText),
             Door("POST", plate + "/check", self.check_plate, "核对店里的码牌", "check what the plate in the shop reads as", "payments:write", PlateText),
             Door("GET", "/v1/releases", self.releases, "系统的版本更新", "releases of our own software", "operations"),
@@ -113,7 +116,7 @@ class StandingDoors:
 
     async def plate(self, asked: Asked) -> Response:
         till, stated = await self._till(asked)
-        return answer(_plate(till, stated))
+        return answer(_plate(till, self._sign(asked, till), stated))
 
     async def own_plate(self, asked: Asked) -> Response:
         return await self._plate_says(asked, "own")
@@ -124,10 +127,11 @@ class StandingDoors:
 
     async def _plate_says(self, asked: Asked, name: str) -> Response:
         till, stated = await self._till(asked)
+        sign = self._sign(asked, till)
         made = self._stated(asked, till, {**(stated.facts if stated is not None else {}), name: asked.body.text})
-        was, is_now = standing.plate_cause(stated), standing.plate_cause(made)
+        was, is_now = standing.plate_cause(stated, sign["url"]), standing.plate_cause(made, sign["url"])
         await self._books.state(made, standing.raised("plate", made, was, is_now))
-        return answer(_plate(till, made))
+        return answer(_plate(till, sign, made))
 
     # -- releases ----------------------------------------------------------------------------------------------------------
 
@@ -145,11 +149,11 @@ class StandingDoors:
         return answer(_release(made), 201)
 
 
-def _plate(till: str, stated: Stated | None) -> dict[str, Any]:
+def _plate(till: str, sign: dict[str, str], stated: Stated | None) -> dict[str, Any]:
     facts = stated.facts if stated is not None else {}
-    told = {"object": "plate", "till": till, "own": facts.get("own"), "reads": facts.get("reads"),
+    told = {"object": "till_plate", "till": till, **sign, "own": facts.get("own") or sign["url"], "reads": facts.get("reads"),
             "at": rfc3339(stated.at_ms if stated is not None else 0), "by": stated.by if stated is not None else None}  # fmt: skip
-    return standing.with_cause(told, standing.plate_cause(stated))
+    return standing.with_cause(told, standing.plate_cause(stated, sign["url"]))
 
 
 def _release(one: Release) -> dict[str, Any]:

@@ -11,10 +11,10 @@ _VERBS = {
     "up": "life", "down": "life", "status": "life", "doctor": "life", "version": "life",
     "pay": "pay", "why": "tell", "trace": "tell", "resolve": "pay", "refund": "pay", "reverse": "pay", "answer": "pay",
     "openapi": "openapi", "listen": "events", "events": "events", "trigger": "trigger", "logs": "logs", "webhook": "webhook", "replay": "webhook", "open": "life",
-    "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new", "bill": "bill",
+    "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new", "bill": "bill", "plate": "plate",
     "device": "device", "speaker": "speaker", "rollout": "rollout", "sim": "sim", "drill": "drill", "field": "field",
     "incident": "incident", "health": "incident", "maintenance": "incident",
-    "account": "standing", "plate": "standing", "release": "standing",
+    "account": "standing", "release": "standing",
 }  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""The settlement account, code plates, and releases of our own software: looking, entering, checking."""
+"""The settlement account and releases of our own software: looking and entering."""
 
 from typing import Any
 
 import click
 
 from daozhang.cli.link import Link, fresh_key
-from daozhang.cli.say import Oops, Talk, verb, yuan
+from daozhang.cli.say import Talk, verb, yuan
 from daozhang.cli.tell import PEOPLE, cause_line
 
 
@@ -58,53 +58,6 @@ def _account(talk: Talk, told: dict[str, Any]) -> None:
     code = f" {told['payout_code']}" if told["payout_code"] else ""
     waits = yuan(told["pending"]) if told["pending"] is not None else talk.pick("不知道", "not known")
     talk.say(f"出款 {told['payout'] or '不知道'}{code}  待结算 {waits}", f"payout {told['payout'] or 'not known'}{code}  to be settled {waits}")
-    show_cause(talk, told)
-
-
-@click.group()
-def plate() -> None:
-    """码牌:看、登记、核对 / code plates: look, enter, check"""
-
-
-@plate.command("show")
-@click.option("--till", default="", help="收银台 / till")
-@verb
-def show_plate(talk: Talk, till: str) -> None:
-    """登记的内容和最近一次核对 / what it should read as, and the last check"""
-    link = Link(talk.data)
-    _plate(talk, link.must("GET", f"/tills/{_till(link, till)}/plate"))
-
-
-@plate.command("own")
-@click.argument("text")
-@click.option("--till", default="", help="收银台 / till")
-@verb
-def own_plate(talk: Talk, text: str, till: str) -> None:
-    """登记本店码牌的内容 / enter what the shop's own plate reads as"""
-    link = Link(talk.data)
-    _plate(talk, link.must("PUT", f"/tills/{_till(link, till)}/plate", {"text": text}))
-
-
-@plate.command("check")
-@click.argument("text")
-@click.option("--till", default="", help="收银台 / till")
-@verb
-def check_plate(talk: Talk, text: str, till: str) -> None:
-    """核对手机在店里读到的内容 / check what a phone reads in the shop"""
-    link = Link(talk.data)
-    _plate(talk, link.must("POST", f"/tills/{_till(link, till)}/plate/check", {"text": text}, key=fresh_key()))
-
-
-def _till(link: Link, named: str) -> str:
-    till = named or link.state.get("till", "")
-    if not till:
-        raise Oops("请用 --till 说明是哪个收银台", "say which till with --till", code=2)
-    return str(till)
-
-
-def _plate(talk: Talk, told: dict[str, Any]) -> None:
-    talk.document(told)
-    talk.say(f"本店 {told['own'] or '未登记'}  读到 {told['reads'] or '未核对'}", f"own {told['own'] or 'not entered'}  reads {told['reads'] or 'not checked'}")
     show_cause(talk, told)
 
 

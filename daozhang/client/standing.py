@@ -26,12 +26,17 @@ class SettlementAccount(Struct):
     next_step: NextStep | None
 
 
-class Plate(Struct):
-    """``own``: what the till's plate reads as; ``reads``: what was read in the shop last."""
+class TillPlate(Struct):
+    """``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that
+    address where nothing else was entered; ``reads``: what was read in the shop last.
+    """
 
     object: str
     till: str
-    own: str | None
+    token: str
+    url: str
+    picture: str
+    own: str
     reads: str | None
     at: say.Time | None
     by: str | None

@@ -24,9 +24,10 @@ def endpoint_cause(endpoint: Endpoint, last: dict[str, Any] | None) -> CauseName
     return name_standing(of_receiver(Receiver(endpoint.state, endpoint.failures, status), event))
 
 
-def plate_cause(stated: Stated | None) -> CauseNamed | None:
+def plate_cause(stated: Stated | None, printed: str) -> CauseNamed | None:
+    """``printed``: what the till's plate reads as where the shop entered nothing else."""
     facts = stated.facts if stated is not None else {}
-    return name_standing(of_plate(Plate(str(facts.get("own") or ""), str(facts.get("reads") or "")), _source(stated)))
+    return name_standing(of_plate(Plate(str(facts.get("own") or printed), str(facts.get("reads") or "")), _source(stated)))
 
 
 def _source(stated: Stated | None) -> str:

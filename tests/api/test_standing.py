@@ -41,8 +41,10 @@ def test_an_operator_enters_what_is_known_and_the_cause_follows(system: System) 
 
 def test_a_plate_is_checked_against_its_own_text(system: System) -> None:
     place = f"/v1/tills/{system.state['till']}/plate"
-    assert system.call("GET", place)[1]["cause"] is None
-    assert system.call("PUT", place, {"text": "https://pay.example/t/1"})[1]["cause"] is None
+    told = system.call("GET", place)[1]
+    assert (told["cause"], told["reads"], told["own"]) == (None, None, told["url"])
+    assert system.call("POST", f"{place}/check", {"text": told["url"]})[1]["cause"] is None
+    assert system.call("PUT", place, {"text": "https://pay.example/t/1"})[1]["cause"]["id"] == "payee.code_swapped"  # what was read last is another's
     assert system.call("POST", f"{place}/check", {"text": "https://elsewhere.example/9"})[1]["cause"]["id"] == "payee.code_swapped"
     assert system.call("GET", place)[1]["next_step"]["cashier"]["zh"]
     assert system.call("POST", f"{place}/check", {"text": "https://pay.example/t/1"})[1]["cause"] is None

@@ -44,9 +44,12 @@ class Page:
             if told.get("method") == "Log.entryAdded" and told["params"]["entry"]["level"] in ("warning", "error"):
                 self.faults.append(str(told["params"]["entry"]))
 
-    async def open(self, url: str, width: int, height: int) -> None:
+    async def open(self, url: str, width: int, height: int, before: str = "") -> None:
+        """``before``: a script that runs before any of the page's own."""
         for domain in ("Page", "Runtime", "Network", "Log"):
             await self.call(f"{domain}.enable")
+        if before:
+            await self.call("Page.addScriptToEvaluateOnNewDocument", source=before)
         await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         await self.call("Page.navigate", url=url)
 
@@ -64,9 +67,9 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def tab(folder: Path) -> AsyncIterator[Page]:
-    """A headless browser with an empty profile, and its one tab."""
-    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+async def tab(folder: Path, *more: str) -> AsyncIterator[Page]:
+    """A headless browser with an empty profile, and its one tab; ``more``: switches of the command line."""
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={folder}", *more]
     process = await asyncio.create_subprocess_exec(chromium(), *words, "about:blank", stderr=asyncio.subprocess.DEVNULL)
     try:
         port_file = folder / "DevToolsActivePort"

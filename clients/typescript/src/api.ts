@@ -798,21 +798,48 @@ export interface Pinged {
   event: string;
 }
 
-/** ``own``: what the till's plate reads as; ``reads``: what was read in the shop last. */
+/** Whom a payer pays. ``wallet``: the one that has opened the page, as far as it says so itself. */
 export interface Plate {
   object: string;
+  shop: string;
   till: string;
-  own: string | null;
-  reads: string | null;
-  at: string | null;
-  by: string | null;
-  cause: Cause | null;
-  next_step: NextStep | null;
+  livemode: boolean;
+  wallets: Array<PlateWallet>;
+  wallet: string | null;
+}
+
+/** What a payer who has scanned a code plate wants to pay. ``payer``: the channel's own id of the person, where the wallet's login has told it; without it the wallet opens or scans an order. */
+export interface PlateOrder {
+  amount: number;
+  wallet: string;
+  payer?: string;
+  subject?: string;
+  wait_s?: number;
+}
+
+/** What the page shows. ``qr`` and ``picture``: what the wallet opens or scans; ``pay``: what is handed over to the wallet that the page is in. */
+export interface PlatePayment {
+  id: string;
+  object: string;
+  amount: number;
+  wallet: string;
+  status: "created" | "sent" | "waiting_payer" | "unknown" | "reversing" | "deferred" | "paid" | "partly_refunded" | "refunded" | "not_paid" | "closed" | "reversed" | "surplus" | (string & {});
+  verdict: "paid" | "waiting_customer" | "checking" | "later" | "not_paid" | "returned" | (string & {});
+  verdict_words: Words;
+  next_step: Words;
+  qr: string | null;
+  picture: string | null;
+  pay: Record<string, string> | null;
 }
 
 /** What a phone reads on the plate, letter by letter. */
 export interface PlateText {
   text: string;
+}
+
+export interface PlateWallet {
+  name: string;
+  words: Words;
 }
 
 /** ``place``: here, or the name of the place elsewhere. */
@@ -1075,6 +1102,21 @@ export interface TillPage {
   data: Array<Till>;
   has_more: boolean;
   next_cursor: string | null;
+}
+
+/** ``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that address where nothing else was entered; ``reads``: what was read in the shop last. */
+export interface TillPlate {
+  object: string;
+  till: string;
+  token: string;
+  url: string;
+  picture: string;
+  own: string;
+  reads: string | null;
+  at: string | null;
+  by: string | null;
+  cause: Cause | null;
+  next_step: NextStep | null;
 }
 
 export interface Told {
@@ -1392,21 +1434,30 @@ export const doors = (send: Send) => ({
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id: string): Promise<Deleted> =>
       send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {  }) as Promise<Deleted>,
+    /** 码牌:付给谁 / a code plate: whom it pays */
+    getPlatesToken: (token: string): Promise<Plate> =>
+      send("GET", `/v1/plates/${encodeURIComponent(token)}`, {  }) as Promise<Plate>,
+    /** 码牌:付款人下单 / a code plate: the payer's order */
+    postPlatesTokenPayments: (token: string, body: PlateOrder, key?: string): Promise<PlatePayment> =>
+      send("POST", `/v1/plates/${encodeURIComponent(token)}/payments`, { body, key, money: true }) as Promise<PlatePayment>,
+    /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
+    getPlatesTokenPaymentsId: (token: string, id: string): Promise<PlatePayment> =>
+      send("GET", `/v1/plates/${encodeURIComponent(token)}/payments/${encodeURIComponent(id)}`, {  }) as Promise<PlatePayment>,
     /** 结算账户:到哪一步,为什么没入账 / the settlement account: how far money came, and why not farther */
     getSettlementAccount: (): Promise<SettlementAccount> =>
       send("GET", `/v1/settlement_account`, {  }) as Promise<SettlementAccount>,
     /** 登记结算账户和出款的状态 / enter what is known of the account and its payouts */
     putSettlementAccount: (body: AccountFacts): Promise<SettlementAccount> =>
       send("PUT", `/v1/settlement_account`, { body }) as Promise<SettlementAccount>,
-    /** 收银台的码牌 / a till's code plate */
-    getTillsIdPlate: (id: string): Promise<Plate> =>
-      send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {  }) as Promise<Plate>,
+    /** 收银台的码牌:地址、二维码、核对 / a till's code plate: address, QR, check */
+    getTillsIdPlate: (id: string): Promise<TillPlate> =>
+      send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {  }) as Promise<TillPlate>,
     /** 登记码牌的内容 / enter what the till's own plate reads as */
-    putTillsIdPlate: (id: string, body: PlateText): Promise<Plate> =>
-      send("PUT", `/v1/tills/${encodeURIComponent(id)}/plate`, { body }) as Promise<Plate>,
+    putTillsIdPlate: (id: string, body: PlateText): Promise<TillPlate> =>
+      send("PUT", `/v1/tills/${encodeURIComponent(id)}/plate`, { body }) as Promise<TillPlate>,
     /** 核对店里的码牌 / check what the plate in the shop reads as */
-    postTillsIdPlateCheck: (id: string, body: PlateText): Promise<Plate> =>
-      send("POST", `/v1/tills/${encodeURIComponent(id)}/plate/check`, { body }) as Promise<Plate>,
+    postTillsIdPlateCheck: (id: string, body: PlateText): Promise<TillPlate> =>
+      send("POST", `/v1/tills/${encodeURIComponent(id)}/plate/check`, { body }) as Promise<TillPlate>,
     /** 系统的版本更新 / releases of our own software */
     getReleases: (): Promise<ReleasePage> =>
       send("GET", `/v1/releases`, {  }) as Promise<ReleasePage>,

@@ -4,6 +4,7 @@ import { choices, made, time, yuan } from "./words.js";
 
 const find = (id) => document.getElementById(id);
 const LOOKS_MS = 250;
+const FAILS = 20; // looks; the first ones may come before the first picture
 
 export class Phone {
   constructor(said, alarm) {
@@ -16,8 +17,11 @@ export class Phone {
     find("pay").addEventListener("click", () => this.press("pay"));
     find("giveUp").addEventListener("click", () => this.press("cancel"));
     find("pin").addEventListener("keydown", (event) => { if (event.key === "Enter") this.press("pay"); });
-    find("noCamera").hidden = "BarcodeDetector" in globalThis;
-    find("camera").disabled = !("BarcodeDetector" in globalThis);
+    find("camera").disabled = true;
+    this.reads().then((can) => {
+      find("noCamera").hidden = can;
+      find("camera").disabled = !can;
+    });
   }
 
   async speak(words, channels, behaviours) {
@@ -56,6 +60,7 @@ export class Phone {
     try {
       const told = await ask("POST", "/phone/code", { wallet: this.wallet, behaviour: this.behaviour });
       this.code = told.code;
+      this.payer = told.payer;
       this.dies = Date.now() + told.lives_s * 1000;
       const drawn = new DOMParser().parseFromString(told.picture, "image/svg+xml").documentElement;
       find("picture").replaceChildren(document.importNode(drawn, true));
@@ -75,7 +80,19 @@ export class Phone {
     }
   }
 
+  /** A code plate leads to a page of the shop's: opened as this wallet would, which knows who its payer is. */
+  plate(address) {
+    const url = new URL(address);
+    for (const [name, value] of [["wallet", this.wallet], ["payer", this.payer], ["lang", document.documentElement.lang]]) url.searchParams.set(name, value);
+    find("plateLink").href = url.href;
+    find("plateLine").hidden = false;
+    find("qr").value = "";
+    find("plateLink").focus();
+  }
+
   async scan(text) {
+    find("plateLine").hidden = true;
+    if (/^https?:\/\/[^/]+\/plate\/[0-9A-Za-z]+$/.test(text.trim())) return this.plate(text.trim());
     try {
       const told = await ask("POST", "/phone/scan", { wallet: this.wallet, qr: text, behaviour: this.behaviour });
       find("qr").value = "";
@@ -83,6 +100,15 @@ export class Phone {
       await this.look();
     } catch (refused) {
       this.alarm(refused);
+    }
+  }
+
+  /** Some browsers have the reader by name only, and none behind it. */
+  async reads() {
+    try {
+      return (await BarcodeDetector.getSupportedFormats()).includes("qr_code");
+    } catch {
+      return false;
     }
   }
 
@@ -99,11 +125,17 @@ export class Phone {
     await view.play();
     find("camera").textContent = this.words.stop;
     const reader = new BarcodeDetector({ formats: ["qr_code"] });
+    let failed = 0;
     while (this.stream) {
-      const [found] = await reader.detect(view).catch(() => []);
-      if (found) {
+      const found = await reader.detect(view).catch(() => undefined);
+      if (found?.[0]) {
         this.stop();
-        return this.scan(found.rawValue);
+        return this.scan(found[0].rawValue);
+      }
+      failed = found ? 0 : failed + 1;
+      if (failed > FAILS) {
+        this.stop();
+        return this.said(this.words.noCamera);
       }
       await new Promise((next) => setTimeout(next, LOOKS_MS));
     }
