@@ -66,7 +66,7 @@ async def fill(system: System, stored: int, within_s: float) -> dict[str, Any]:
     """Ends early when the time is over, and tells how many are stored."""
     told = system.state
     dsn = psutil.Process(told["pids"]["serve"][0]).environ()["DAOZHANG_DSN"]
-    link = await asyncpg.connect(dsn, command_timeout=600)
+    link = await asyncpg.connect(dsn, command_timeout=600, server_settings={"statement_timeout": "0", "synchronous_commit": "off"})
     before = await link.fetchval("select pg_database_size(current_database())")
     began = time.perf_counter()
     for start in range(0, stored, _STEP):
