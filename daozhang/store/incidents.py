@@ -120,8 +120,9 @@ class PgIncidents:
 
     async def owed_alerts(self, now_ms: int, lease_ms: int, most: int) -> list[Owed]:
         rows = await self._pool.fetch(
-            "update alert_owed o set due_ms = $2 from (select target, incident from alert_owed where due_ms <= $1"
-            "  order by due_ms limit $3 for update skip locked) w where o.target = w.target and o.incident = w.incident"
+            "with w as materialized (select target, incident from alert_owed where due_ms <= $1"
+            "  order by due_ms limit $3 for update skip locked)"
+            " update alert_owed o set due_ms = $2 from w where o.target = w.target and o.incident = w.incident"
             " returning o.target, o.incident, o.alert, o.said, o.tries",
             now_ms, now_ms + lease_ms, most,
         )  # fmt: skip
