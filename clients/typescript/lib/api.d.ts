@@ -1,4 +1,16 @@
 import type { Send } from "./client.ts";
+/** What an operator knows of a settlement account and its last payout; what is left out is not known. ``payout_code``: the bank's code with it (ISO 20022, such as AC04). ``cutoff``: HH:MM of the shop's day. ``closed_days``: days on which banks pay nothing in; ``weekends`` false: nor at weekends. */
+export interface AccountFacts {
+    payout?: "" | "arrived" | "returned" | "sent" | "waiting";
+    payout_code?: string;
+    hold?: boolean | null;
+    pending?: number | null;
+    pending_since?: string | null;
+    minimum?: number | null;
+    cutoff?: string;
+    closed_days?: Array<string>;
+    weekends?: boolean | null;
+}
 export interface AccountPage {
     data: Array<ChannelAccount>;
     has_more: boolean;
@@ -144,7 +156,7 @@ export interface Cause {
     ranked?: Array<Ranked>;
     steps?: Array<Reasoning>;
 }
-/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
+/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. ``money_safe``: false where money may be on its way to somebody else. */
 export interface CauseCard {
     id: string;
     object: string;
@@ -159,6 +171,7 @@ export interface CauseCard {
     examples: Array<Example>;
     stage: Record<string, unknown>;
     class?: Array<string>;
+    money_safe?: boolean;
 }
 export interface CausePage {
     data: Array<CauseCard>;
@@ -579,6 +592,11 @@ export interface NewRefund {
     reason?: string;
     wait_s?: number;
 }
+/** A version of our software that starts its work now. ``says``: what changed. */
+export interface NewRelease {
+    version: string;
+    says?: string;
+}
 /** ``manifest`` is the signed text; ``image`` its bytes in base64, or ``url`` says where a larger one lies (https). */
 export interface NewRollout {
     manifest: string;
@@ -691,6 +709,21 @@ export interface Pinged {
     endpoint: string;
     event: string;
 }
+/** ``own``: what the till's plate reads as; ``reads``: what was read in the shop last. */
+export interface Plate {
+    object: string;
+    till: string;
+    own: string | null;
+    reads: string | null;
+    at: string | null;
+    by: string | null;
+    cause: Cause | null;
+    next_step: NextStep | null;
+}
+/** What a phone reads on the plate, letter by letter. */
+export interface PlateText {
+    text: string;
+}
 /** ``place``: here, or the name of the place elsewhere. */
 export interface Probe {
     at: string | null;
@@ -791,6 +824,19 @@ export interface RefundPage {
     has_more: boolean;
     next_cursor: string | null;
 }
+/** A version of daozhang and when it was at work first. */
+export interface Release {
+    object: string;
+    version: string;
+    at: string | null;
+    by: string;
+    says: string | null;
+}
+export interface ReleasePage {
+    data: Array<Release>;
+    has_more: boolean;
+    next_cursor: string | null;
+}
 export interface RequestLine {
     no: number;
     at: string | null;
@@ -866,6 +912,24 @@ export interface Says {
     zh: string;
     en: string;
 }
+/** As far as somebody told us; null is not known. ``cause``: why received money is not at the bank. */
+export interface SettlementAccount {
+    object: string;
+    merchant: string;
+    payout: string | null;
+    payout_code: string | null;
+    hold: boolean | null;
+    pending: number | null;
+    pending_since: string | null;
+    minimum: number | null;
+    cutoff: string | null;
+    closed_days: Array<string>;
+    weekends: boolean | null;
+    at: string | null;
+    by: string | null;
+    cause: Cause | null;
+    next_step: NextStep | null;
+}
 export interface Status {
     ready: boolean;
     channels: Array<string>;
@@ -930,7 +994,7 @@ export interface WebhookAttempt {
     error: Words | null;
     next_attempt: string | null;
 }
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. ``cause`` where one endpoint is looked at. */
 export interface WebhookEndpoint {
     id: string;
     object: string;
@@ -948,6 +1012,8 @@ export interface WebhookEndpoint {
     created_at: string | null;
     secret?: string | null;
     old_secret_until?: string | null;
+    cause?: Cause | null;
+    next_step?: NextStep | null;
 }
 /** For reverse, close and resolve. */
 export interface Wish {
@@ -1182,6 +1248,20 @@ export declare const doors: (send: Send) => {
     postMaintenance: (body: NewMaintenance) => Promise<Maintenance>;
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id: string) => Promise<Deleted>;
+    /** 结算账户:到哪一步,为什么没入账 / the settlement account: how far money came, and why not farther */
+    getSettlementAccount: () => Promise<SettlementAccount>;
+    /** 登记结算账户和出款的状态 / enter what is known of the account and its payouts */
+    putSettlementAccount: (body: AccountFacts) => Promise<SettlementAccount>;
+    /** 收银台的码牌 / a till's code plate */
+    getTillsIdPlate: (id: string) => Promise<Plate>;
+    /** 登记码牌的内容 / enter what the till's own plate reads as */
+    putTillsIdPlate: (id: string, body: PlateText) => Promise<Plate>;
+    /** 核对店里的码牌 / check what the plate in the shop reads as */
+    postTillsIdPlateCheck: (id: string, body: PlateText) => Promise<Plate>;
+    /** 系统的版本更新 / releases of our own software */
+    getReleases: () => Promise<ReleasePage>;
+    /** 登记一次版本更新 / note a release */
+    postReleases: (body: NewRelease) => Promise<Release>;
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => Promise<Balances>;
     /** 告警 / alarms */

@@ -193,6 +193,13 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").MaintenancePage>;
     postMaintenance: (body: import("./api.ts").NewMaintenance) => Promise<import("./api.ts").Maintenance>;
     deleteMaintenanceId: (id: string) => Promise<import("./api.ts").Deleted>;
+    getSettlementAccount: () => Promise<import("./api.ts").SettlementAccount>;
+    putSettlementAccount: (body: import("./api.ts").AccountFacts) => Promise<import("./api.ts").SettlementAccount>;
+    getTillsIdPlate: (id: string) => Promise<import("./api.ts").Plate>;
+    putTillsIdPlate: (id: string, body: import("./api.ts").PlateText) => Promise<import("./api.ts").Plate>;
+    postTillsIdPlateCheck: (id: string, body: import("./api.ts").PlateText) => Promise<import("./api.ts").Plate>;
+    getReleases: () => Promise<import("./api.ts").ReleasePage>;
+    postReleases: (body: import("./api.ts").NewRelease) => Promise<import("./api.ts").Release>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;
