@@ -69,5 +69,6 @@ def _till(link: Link, named: str) -> str:
 
 
 def _checked(talk: Talk, told: dict[str, Any]) -> None:
-    talk.say(f"  应为 {told['own']}  读到 {told['reads'] or '未核对'}", f"  should read {told['own']}  reads {told['reads'] or 'not checked'}")
+    own, reads = told["own"], told["reads"]
+    talk.show(talk.pick(f"  应为 {own}  读到 {reads or '未核对'}", f"  should read {own}  reads {reads or 'not checked'}"))
     show_cause(talk, told)

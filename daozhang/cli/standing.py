@@ -13,7 +13,7 @@ def show_cause(talk: Talk, told: dict[str, Any]) -> None:
     """What is wrong with it and what each person does; nothing known to be wrong is said too."""
     cause, steps = told.get("cause"), told.get("next_step")
     if not isinstance(cause, dict):
-        talk.say("  没有已知的问题", "  nothing is known to be wrong")
+        talk.show(talk.pick("  没有已知的问题", "  nothing is known to be wrong"))
         return
     talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
     if not isinstance(steps, dict):
@@ -57,7 +57,7 @@ def _account(talk: Talk, told: dict[str, Any]) -> None:
     talk.document(told)
     code = f" {told['payout_code']}" if told["payout_code"] else ""
     waits = yuan(told["pending"]) if told["pending"] is not None else talk.pick("不知道", "not known")
-    talk.say(f"出款 {told['payout'] or '不知道'}{code}  待结算 {waits}", f"payout {told['payout'] or 'not known'}{code}  to be settled {waits}")
+    talk.show(talk.pick(f"出款 {told['payout'] or '不知道'}{code}  待结算 {waits}", f"payout {told['payout'] or 'not known'}{code}  to be settled {waits}"))
     show_cause(talk, told)
 
 

@@ -63,6 +63,23 @@ def test_what_is_refused_at_the_door_names_its_cause(system: System) -> None:
     assert system.call("POST", "/v1/payments/lookup", wanted)[1]["cause"] == "payer.claim_not_found"
 
 
+def test_the_same_from_the_command_line(system: System) -> None:
+    """In both languages; what nobody told is said to be not known."""
+    try:
+        code, out, _ = system.cli("account", "set", "--hold", "--pending", "125000", "--lang", "zh")
+        assert code == 0 and "funds.held" in out and "收银员" in out and "出款 不知道" in out
+        code, out, _ = system.cli("account", "show", "--lang", "en")
+        assert code == 0 and "DZ-FND-04" in out and "to be settled" in out and "cashier" in out
+    finally:
+        assert "nothing is known to be wrong" in system.cli("account", "set", "--lang", "en")[1]
+    assert system.cli("plate", "own", "https://pay.example/t/1")[0] == 0
+    assert "payee.code_swapped" in system.cli("plate", "check", "https://elsewhere.example/9")[1]
+    assert "payee.code_swapped" in system.cli("plate")[1]
+    assert "payee.code_swapped" not in system.cli("plate", "check", "https://pay.example/t/1")[1]
+    code, out, _ = system.cli("trigger", "operator.duplicate_scan", "--lang", "zh")
+    assert code == 0 and "DZ-OPR-06" in out and "开发" in out
+
+
 def test_from_a_noted_release_to_its_cause(own_system: System) -> None:
     """A fresh house is no release; one that is noted explains what is dark right afterwards."""
     rows = own_system.call("GET", "/v1/releases")[1]["data"]
