@@ -180,7 +180,13 @@ class Town:
                 told.recovered_ms = tick - self.heals
 
     def _at(self, i: Incident) -> bool:
-        return i.place == PLACE_OF.get(self.plan.fault, "?")
+        """The kind of place, and of a bank or channel its name."""
+        if i.place != PLACE_OF.get(self.plan.fault, "?"):
+            return False
+        if self.fault is None or i.place == "all":
+            return self.channel in ("", i.place_name)
+        ends = [(channel, bank) for channel in _CHANNELS for bank in _BANKS]
+        return any(self.fault.hits(*one) for one in ends if i.place_name in one)
 
     def _right(self, i: Incident) -> bool:
         party = "platform" if self.plan.fault == "waiting" else self.plan.fault.partition(".")[0]
