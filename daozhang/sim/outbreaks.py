@@ -60,6 +60,7 @@ class Told:
     hit: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
     payments: int = 0
+    accused: set[str] = field(default_factory=set)  # banks and channels that were named as the place and are well
 
     @property
     def recall(self) -> float:
@@ -172,6 +173,8 @@ class Town:
                 told.incidents[known] = i
             told.members |= {hit.payment for hit in step.hits}
             right = self._right(i)
+            if i.place in ("bank", "channel") and i.stage is Stage.IDENTIFIED and not self._at(i):
+                told.accused.add(f"{i.place} {i.place_name}")
             if told.found_ms < 0 and self._at(i):
                 told.found_ms = tick - self.onset
             if told.identified_ms < 0 and right and i.stage is Stage.IDENTIFIED:

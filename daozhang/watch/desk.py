@@ -25,7 +25,7 @@ WATCHED_MS = 120_000  # without a relapse after a recovery: resolved
 QUIET_MS = 900_000  # nothing at all was seen there
 _TELL_EVERY_MS = 300_000
 _CLEARER = 6.0  # so much better must another place explain it
-_WHICH_BANK = 3.0  # where the payments' causes say already that it is a bank, only which one is asked
+_WHICH_BANK = 3.0  # and so much clearer must a bank be missed than any other; nobody is accused by chance
 _A_BANK = 0.9
 _MOST_NAMED = 60
 _RECENT = 12  # slots
@@ -62,7 +62,7 @@ class Case:
     def clearer(self) -> float:
         """How clearly a bank must be missed before it is the place."""
         i = self.incident
-        return _WHICH_BANK if i.party == "bank" and i.probability >= _A_BANK and i.place != "bank" else _CLEARER
+        return _WHICH_BANK if i.party == "bank" and i.probability >= _A_BANK else _CLEARER
 
     def holds(self, one: Sighting) -> bool:
         at = self.behind if self.place[0] == "bank" else self.place
@@ -202,6 +202,7 @@ class Desk:
             return self.counts.within(place, trouble, top.first, last)
 
         missing = self.banks.missing(set(), top.first, last) if trouble == DARK else NO_BANK
+        missing = missing if missing.ahead >= _WHICH_BANK else NO_BANK
         # A channel may explain it better than a small place that suffers visibly a moment earlier, by chance.
         at = where({*bursts, *(one for one in suspects if one[0] == "channel")}, counted, missing)
         return bursts.get(at.behind, top), at, missing
@@ -395,7 +396,8 @@ class Desk:
         if case.incident.trouble != DARK:
             return NO_BANK
         found = self.banks.missing(set(), first, last)
-        return found if case.place == ("bank", found.bank) or found.sure >= case.clearer else NO_BANK
+        clear = found.sure >= case.clearer and found.ahead >= _WHICH_BANK
+        return found if case.place == ("bank", found.bank) or clear else NO_BANK
 
     def _release(self, case: Case, at: Found) -> None:
         """What the smaller place does not explain is looked at anew: perhaps there are two."""
