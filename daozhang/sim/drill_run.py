@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daozhang.core.payment import OPEN, State
+from daozhang.sim.drill_asked import Open, polling
 from daozhang.sim.drill_file import Drill
 from daozhang.sim.drill_look import Episode, Looker, settled
 from daozhang.sim.drill_watch import Judged
@@ -185,4 +186,28 @@ def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, A
     faults = [{"cause": one.fault.cause, "from_s": (one.from_ms - START_MS) / 1000, "until_s": (one.until_ms - START_MS) / 1000,
                "where": one.bank or one.channel or one.fault.till or one.fault.merchant, "struck": one.struck} for one in world.faults]  # fmt: skip
     return {"faults": faults, "said": dict(said), "true": dict(true), "bins": bins, "asked": asked, "minutes": minutes,
-            "refused_second_charges": world.refused, "incidents": incidents.table(START_MS)}  # fmt: skip
+            "polling": _polling(world), "refused_second_charges": world.refused, "incidents": incidents.table(START_MS)}  # fmt: skip
+
+
+def _polling(world: DrillWorld) -> dict[str, list[dict[str, Any]]]:
+    """Of each channel with a fault of the wire: the longest such fault splits the time."""
+    told = {}
+    for name in sorted({one.channel for one in world.faults if one.channel and one.fault.play.kind == "wire"}):
+        fault = max((one for one in world.faults if one.channel == name and one.fault.play.kind == "wire"), key=lambda one: one.until_ms - one.from_ms)
+        opens, queries = [], []
+        for ident, sale in world.by_payment.items():
+            p = world.store.payments_[ident]
+            if sale.channel == name:
+                opens.append(Open(_s(p.created_ms), _s(p.decided_ms or world.end_ms), _rhythm_s(world, p.channel, p.method.shown)))
+                queries += [_s(at) for at in sale.queries]
+        told[name] = polling(opens, queries, _s(fault.from_ms), _s(fault.until_ms), _s(world.end_ms))
+    return told
+
+
+def _s(at_ms: int) -> float:
+    return (at_ms - START_MS) / 1000
+
+
+def _rhythm_s(world: DrillWorld, channel: str, shown: bool) -> float:
+    manners = world.house.channel(channel).manners
+    return (manners.qr_every_ms if shown else manners.every_ms) / 1000
