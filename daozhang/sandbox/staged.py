@@ -119,6 +119,8 @@ STAGED = (
            "不相信,再问一次", "not believed; asked again", channels=("wechatpay",)),
     Staged("F17", "账单还没有生成", "the bill is not there yet", (Step("bill_not_ready"),),
            "无影响", "nothing", "取账单的命令说明还没有账单,不当成“没有差异”", "whoever fetches it is told that there is no bill yet, never that nothing differs", bill=True),
+    Staged("F17B", "账单文件只到一半", "the bill's file ends in the middle", (Step("bill_cut"),),
+           "无影响", "nothing", "整个文件都不采信,说明为什么", "nothing of the file is believed, and it is told why", bill=True),
     Staged("F18", "账单有毒:读不懂的行、重复的行、名称里有逗号", "a poisoned bill: a line that cannot be read, a line again, commas in a name", (Step("bill_poison"),),
            "无影响", "nothing", "坏行按行号列出、不计入,其余照常对账,退出码5", "bad lines are told by their numbers and not counted, the rest is compared; exit code 5", bill=True),
     Staged("F19", "应答里有没见过的状态值", "a state that nobody has ever seen", (Step("unknown_enum", "pay"),),

@@ -44,7 +44,7 @@ def _bare(pem: str) -> str:
     return "".join(line for line in pem.splitlines() if "-----" not in line)
 
 
-def ask(sdk: Any, request: Any, **biz: str) -> dict[str, Any]:
+def ask(sdk: Any, request: Any, **biz: Any) -> dict[str, Any]:
     """One call; the SDK raises when the reply's signature does not hold."""
     request.biz_content = biz
     return dict(json.loads(sdk.execute(request)))
@@ -69,6 +69,20 @@ def test_pay_query_refund(system: System, sdk: Any) -> None:
     assert again["fund_change"] == "N"
     asked = ask(sdk, AlipayTradeFastpayRefundQueryRequest(), out_trade_no=number, out_request_no="R1")
     assert asked["refund_status"] == "REFUND_SUCCESS"
+
+
+def test_amounts_as_numbers_and_what_else_clients_send(system: System, sdk: Any) -> None:
+    """Alipay's own samples write prices as numbers; nested extras are taken as they are."""
+    number = f"SDK{os.urandom(6).hex()}"
+    extras = {"goods_detail": [{"goods_id": "1", "goods_name": "红茶,大杯", "quantity": 1, "price": 12.5}], "query_options": ["fund_bill_list"],
+              "extend_params": {"sys_service_provider_id": "2088511833207846"}, "business_params": {"mc_create_trade_ip": "127.0.0.1"}}  # fmt: skip
+    paid = ask(sdk, AlipayTradePayRequest(), out_trade_no=number, scene="bar_code", auth_code=system.code(), subject="茶", total_amount=12.5, **extras)
+    assert (paid["code"], paid["total_amount"]) == ("10000", "12.50")
+    back = ask(sdk, AlipayTradeRefundRequest(), out_trade_no=number, refund_amount=2, out_request_no="R1")
+    assert (back["code"], back["refund_fee"]) == ("10000", "2.00")
+    for wrong in (0, -1, True, 2.505, 1e30, None):
+        refused = ask(sdk, AlipayTradeRefundRequest(), out_trade_no=number, refund_amount=wrong, out_request_no="R2")
+        assert (refused["code"], refused["sub_code"]) == ("40004", "ACQ.INVALID_PARAMETER"), wrong
 
 
 def test_typing_cancel_close_and_unknown(system: System, sdk: Any) -> None:

@@ -127,7 +127,12 @@ def test_pay_query_refund(shop: Shop) -> None:
     assert by_number == by_id and by_number[1]["trade_state"] == "SUCCESS"
     amount = {"refund": 250, "total": 1250, "currency": "CNY"}
     status, back = told(sdk.refund(out_refund_no="R1" + number, amount=amount, out_trade_no=number, reason="退"))
-    assert (status, back["status"], back["amount"]["refund"]) == (200, "SUCCESS", 250)
+    assert (status, back["status"], back["amount"]["refund"], back["funds_account"]) == (200, "SUCCESS", 250, "UNSETTLED")
+    from_balance = told(sdk.refund(out_refund_no="R3" + number, amount={**amount, "refund": 1}, transaction_id=paid["transaction_id"], funds_account="AVAILABLE"))
+    assert (from_balance[0], from_balance[1]["funds_account"]) == (200, "AVAILABLE")
+    for wrong in ({"funds_account": "POCKET"}, {"amount": {"refund": 1, "total": 1250}}):
+        refused = told(sdk.refund(**{"out_refund_no": "R4" + number, "amount": {**amount, "refund": 1}, "out_trade_no": number, **wrong}))
+        assert (refused[0], refused[1]["code"]) == (400, "PARAM_ERROR")
     again = told(sdk.refund(out_refund_no="R1" + number, amount=amount, out_trade_no=number))[1]
     assert again["refund_id"] == back["refund_id"]
     assert told(sdk.query_refund("R1" + number))[1]["status"] == "SUCCESS"
@@ -136,7 +141,7 @@ def test_pay_query_refund(shop: Shop) -> None:
     assert (too_much[0], too_much[1]["code"]) == (400, "PARAM_ERROR")
     assert told(sdk.query_refund("R9" + number))[0] == 404
     book = next(o for o in shop.system.books("wechat")["orders"] if o["out_trade_no"] == number)
-    assert (book["captured_fen"], book["returned_fen"]) == (1250, 250)
+    assert (book["captured_fen"], book["returned_fen"]) == (1250, 251)
 
 
 def test_the_payer_types_and_a_reverse_comes_not_too_early(shop: Shop) -> None:

@@ -22,7 +22,7 @@ PAID, FREE = {State.PAID}, {State.CLOSED, State.NOT_PAID, State.REVERSED}
 ENDS: dict[str, set[State]] = {
     "F1": PAID, "F2": FREE, "F3": PAID, "F4": {State.REFUNDED}, "F5": PAID | FREE, "F6": PAID | FREE, "F7": PAID | FREE,
     "F8": PAID | FREE, "F9": PAID | FREE, "F10": PAID, "F11": {State.PARTLY_REFUNDED}, "F12": PAID, "F13": PAID, "F14": PAID,
-    "F15": PAID, "F16": PAID, "F17": PAID, "F18": PAID, "F20B": PAID, "F19": PAID, "F20": {State.SURPLUS},
+    "F15": PAID, "F16": PAID, "F17": PAID, "F17B": PAID, "F18": PAID, "F20B": PAID, "F19": PAID, "F20": {State.SURPLUS},
 }  # fmt: skip
 ROWS = [(one.number, channel) for one in staged.STAGED for channel in one.channels]
 

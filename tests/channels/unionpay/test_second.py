@@ -1,5 +1,6 @@
 """The twin against an independent client whose cryptography is openssl's: pay, typing, query, reverse, undo, refund, notify, file."""
 
+import base64
 import json
 import os
 import threading
@@ -57,6 +58,20 @@ def heard(order: str) -> dict[str, str]:
             return Door.heard[order]
         time.sleep(0.05)
     raise AssertionError("no notify came")
+
+
+def test_the_writing_of_unionpays_own_samples_is_taken(system: System, client: SecondClient, door: str) -> None:
+    """They say utf-8 in small letters, and send fields that most merchants do not know."""
+    order = number()
+    customer = base64.b64encode("{customerNm=张三&phoneNo=13800138000}".encode()).decode()
+    more = {"encoding": "utf-8", "customerInfo": customer, "riskRateInfo": "{commodityName=茶,大杯}", "reqReserved": "e2E6MX0=+/ %7B", "bizType": "000201",
+            "accSplitData": "eyJhIjoxfQ==", "payTimeout": f"{client.at + timedelta(minutes=15):%Y%m%d%H%M%S}"}  # fmt: skip
+    taken = client.pay(order, 1250, system.code("pays", "unionpay"), door, **more)
+    assert (taken["respCode"], taken["encoding"], taken["reqReserved"]) == ("00", "utf-8", more["reqReserved"])
+    found = client.query(order, taken["txnTime"], encoding="utf-8", bizType="000201")
+    assert (found["respCode"], found["origRespCode"]) == ("00", "00")
+    assert client.believes(heard(order))
+    assert client.pay(number(), 1, system.code("pays", "unionpay"), door, encoding="GBK")["respCode"] == "10"
 
 
 def test_pay_is_only_taken_and_notify_and_query_prove_it(system: System, client: SecondClient, door: str) -> None:

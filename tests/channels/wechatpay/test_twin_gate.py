@@ -155,3 +155,15 @@ def test_v2_says_why_it_does_not_listen(body: bytes, why: str) -> None:
         OLD.open(*heard("28", body))
     said = OLD.turned(Turned(why)).body.decode()
     assert "<return_code><![CDATA[FAIL]]>" in said and "<sign>" not in said
+
+
+def test_a_serial_in_small_letters_is_the_same_number() -> None:
+    """As wechatpay-node-v3 reads it out of the certificate."""
+    serial = NAMES["wx_mch_serial"]
+    gate = Gate(NAMES["wx_mchid"], serial.upper(), keys(), window_s=None)
+    method, target, headers, body = pieces("18")
+    for written in (serial.lower(), serial.upper()):
+        spoken = {**headers, "authorization": headers["authorization"].replace(serial, written)}
+        assert gate.pass_(method, target, spoken, body, 0).path == target
+    with pytest.raises(Turned, match="证书序列号"):
+        gate.pass_(method, target, {**headers, "authorization": headers["authorization"].replace(serial, serial[:-1] + "x")}, body, 0)

@@ -37,7 +37,7 @@ class DoorV2:
         content_type = header(heard, "content-type")
         let = self._gate.pass_(heard.target, content_type, heard.body, heard.at_ms, heard.real_ms)
         try:
-            biz = json.loads(let.params.get("biz_content") or "{}")
+            biz = json.loads(let.params.get("biz_content") or "{}", parse_float=str)
         except (ValueError, RecursionError):
             biz = None
         if not isinstance(biz, dict):

@@ -106,7 +106,7 @@ class DoorV3:
 def _object(body: bytes) -> dict[str, Any]:
     """Raises Turned."""
     try:
-        found = json.loads(body or b"{}")
+        found = json.loads(body or b"{}", parse_float=str)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

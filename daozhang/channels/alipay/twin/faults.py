@@ -55,6 +55,7 @@ MODES: dict[str, Mode] = {
     "bill_extra": Mode("对账单多一行", "the bill has a line too many", "bill"),
     "bill_amount": Mode("对账单一行金额不对", "a line of the bill names another amount", "bill"),
     "bill_not_ready": Mode("对账单还没有生成", "the bill is not ready yet", "bill"),
+    "bill_cut": Mode("对账单只到一半", "the bill ends in the middle", "bill"),
     "bill_twice": Mode("同一单号被扣两次,对账单有两行", "one order number was charged twice, and the bill has two lines", "bill"),
     "bill_poison": Mode("对账单里有读不懂的行和重复的行", "the bill has a line that cannot be read, and a line again", "bill"),
     "notify_lost": Mode("异步通知丢失", "notifies are lost", "notify"),

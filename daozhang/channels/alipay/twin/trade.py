@@ -35,6 +35,8 @@ def beijing(at_ms: int) -> str:
 
 
 def fen(text: Any, name: str) -> int:
+    """An amount in yuan, as a text or, as some clients write it, as a number (which the doors read as it stands)."""
+    text = str(text) if isinstance(text, int) and not isinstance(text, bool) else text
     found = _YUAN.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise Failed("ACQ.INVALID_PARAMETER", f"参数无效: {name}")

@@ -67,6 +67,7 @@ MODES: dict[str, Mode] = {
     "bill_extra": Mode("对账文件多一行", "the settlement file has a line too many", "file"),
     "bill_amount": Mode("对账文件有一行金额不对", "a line of the settlement file has another amount", "file"),
     "bill_not_ready": Mode("对账文件还没有生成", "the settlement file is not there yet", "file"),
+    "bill_cut": Mode("对账文件只到一半", "the settlement file ends in the middle", "file"),
     "bill_twice": Mode("同一单号被扣两次,对账文件有两行", "one order number was charged twice, and the settlement file has two lines", "file"),
     "bill_poison": Mode("对账文件里有读不懂的行和重复的行", "the settlement file has a line that cannot be read, and a line again", "file"),
 }

@@ -131,7 +131,7 @@ class Gate:
         for name in _NEEDED:
             if not fields.get(name):
                 raise Turned("13", f"报文交易要素缺失[{name}]", fields)
-        if (fields["version"], fields["encoding"], fields["signMethod"]) != ("5.1.0", "UTF-8", "01"):
+        if (fields["version"], fields["encoding"].upper(), fields["signMethod"]) != ("5.1.0", "UTF-8", "01"):
             raise Turned("10", "报文格式错误: version, encoding, signMethod", fields)
         if fields["merId"] != self._mer_id:
             raise Turned("31", "商户状态不正确", fields)

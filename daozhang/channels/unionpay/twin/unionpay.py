@@ -130,7 +130,8 @@ class UnionpayTwin:
         if mode == "bill_not_ready" or asked["fileType"] != "00" or day in from_then:
             raise Failed("98")
         content = settle.write(settle.spoilt(settle.moved(self._journal, day), mode), self._mer_id)
-        packed = base64.b64encode(zlib.compress(content)).decode()
+        raw = zlib.compress(content)
+        packed = base64.b64encode(raw[: len(raw) // 2] if mode == "bill_cut" else raw).decode()
         return {"fileName": f"INN{day}99ZM_{self._mer_id}", "fileContent": packed}
 
     def _spoilt(self, asked: Mapping[str, str], reply: dict[str, str], mode: str) -> Said:

@@ -19,6 +19,7 @@ class Refund:
     due_ms: int = 0
     done_ms: int = 0
     notify_url: str = ""
+    funds: str = "UNSETTLED"  # out of which of the merchant's accounts
 
 
 @dataclass

@@ -36,6 +36,7 @@ STATES = {
     "USERPAYING": "用户支付中，需要输入密码", "PAYERROR": "支付失败", "BLOCKED": "已撤销",
 }  # fmt: skip
 _JSON = ("Content-Type", "application/json; charset=utf-8")
+_FUNDS = ("UNSETTLED", "AVAILABLE")
 _ASKED_BY_NAME = ("out_trade_no", "transaction_id", "out_refund_no")
 
 
@@ -84,8 +85,10 @@ class DoorV3:
         amount = fields.get("amount")
         amount = amount if isinstance(amount, dict) else {}
         if op == "refund":
+            if amount.get("currency") != "CNY" or fields.get("funds_account", "UNSETTLED") not in _FUNDS:
+                raise Failed("param", "参数错误: currency, funds_account")
             return {name: fields.get(name, "") for name in (*_ASKED_BY_NAME, "notify_url", "sub_mchid")} | {
-                "refund_fen": amount.get("refund"), "total_fen": amount.get("total")}  # fmt: skip
+                "funds": fields.get("funds_account", "UNSETTLED"), "refund_fen": amount.get("refund"), "total_fen": amount.get("total")}  # fmt: skip
         if op not in ("pay", "native", "jsapi"):
             return {"sub_mchid": fields.get("sub_mchid", ""), "sub_appid": fields.get("sub_appid", "")}
         payer, scene = fields.get("payer"), fields.get("scene_info")
@@ -196,7 +199,7 @@ class DoorV3:
         told = {
             "refund_id": refund.refund_id, "out_refund_no": refund.out_refund_no, "transaction_id": order.transaction_id,
             "out_trade_no": order.out_trade_no, "channel": "ORIGINAL", "user_received_account": "支付用户零钱",
-            "create_time": rfc3339(refund.created_ms), "status": refund.status,
+            "create_time": rfc3339(refund.created_ms), "status": refund.status, "funds_account": refund.funds,
             "amount": {"total": order.amount_fen, "refund": refund.amount_fen, "payer_total": order.amount_fen - order.coupon_fen,
                        "payer_refund": refund.amount_fen, "settlement_refund": refund.amount_fen,
                        "settlement_total": order.amount_fen - order.coupon_fen, "discount_refund": 0, "currency": "CNY"},
@@ -209,7 +212,7 @@ class DoorV3:
             told = self.transaction(order)
         else:
             told = {**self._who(order), **self.refund(order, refund), "refund_status": refund.status}
-            for name in ("appid", "sp_appid", "sub_appid", "status", "channel", "create_time"):
+            for name in ("appid", "sp_appid", "sub_appid", "status", "channel", "create_time", "funds_account"):
                 told.pop(name, None)
         if spoil == "notify_wrong_amount":
             told = told | {"amount": told["amount"] | {"total": 1, "payer_total": 1}}

@@ -115,7 +115,8 @@ class Gate:
         given = dict(pairs)
         if set(given) != _WANTED or len(pairs) != len(given) or "".join(_PAIR.split(rest)[::3]).strip():
             raise Turned("Http头Authorization值格式错误")
-        if given["mchid"] != self._mchid or given["serial_no"] != self._serial_no:
+        # Some clients read the serial from the certificate in small letters; it is the same number.
+        if given["mchid"] != self._mchid or given["serial_no"].upper() != self._serial_no.upper():
             raise Turned("商户号或证书序列号不对")
         if not given["timestamp"].isascii() or not given["timestamp"].isdigit() or len(given["timestamp"]) > 12:
             raise Turned("Authorization中的时间戳不对")

@@ -207,7 +207,7 @@ class Trades:
         status = "ABNORMAL" if abnormal else "PROCESSING" if card else "SUCCESS"
         due = now + CARD_REFUND_MS if status == "PROCESSING" else 0
         made = Refund(number, f"503{beijing(now):%Y%m%d}{self._books.number():017d}", amount, status, now, due,
-                      now if status == "SUCCESS" else 0, str(args.get("notify_url", "")))  # fmt: skip
+                      now if status == "SUCCESS" else 0, str(args.get("notify_url", "")), str(args.get("funds") or "UNSETTLED"))  # fmt: skip
         order = replace(order, state="REFUND", returned_fen=order.returned_fen + amount,
                         refunds={**order.refunds, number: made})  # fmt: skip
         self._books.put("order", order)
