@@ -34,10 +34,12 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Expects:
     """What a dark payment, or a silent till, would show if this were the cause: for each family of `signs` the values and
-    how often. ``prior``: how common it is among all dark ones before anything is known."""
+    how often. ``prior``: how common it is among all dark ones before anything is known. ``worked_out``: the chance of each
+    family and value once `weigh` has met it."""
 
     prior: float
     of: Mapping[str, Mapping[str, float]]
+    worked_out: dict[tuple[str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
