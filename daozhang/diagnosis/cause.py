@@ -37,11 +37,13 @@ class Example:
 class Expects:
     """What a dark payment, or a silent till, would show if this were the cause: for each family of `signs` the values and
     how often. ``prior``: how common it is among all dark ones before anything is known. ``about``: what it is looked for
-    in, a payment or its till (``taking``) or one of the others of FIELDS."""
+    in, a payment or its till (``taking``) or one of the others of FIELDS. ``worked_out``: the chance of each family and
+    value once `weigh` has met it."""
 
     prior: float
     of: Mapping[str, Mapping[str, float]]
     about: str = TAKING
+    worked_out: dict[tuple[str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
