@@ -1,68 +1,33 @@
 """How often the named cause is right, on drills of every cause that can be played and on overlapping ones, beside baselines on
 the same corpus in the same run. Simulated accuracy; field accuracy unmeasured.
 
-    python -m bench.drills --worlds 6 --together 60 [--seed 1] [--json FILE] [--docs docs] [--published PYTHON]
+    python -m bench.drills --worlds 14 --together 40 [--seed 1] [--keep FOLDER] [--jobs 2] [--json FILE] [--docs docs] [--published PYTHON]
+
+``--keep``: finished worlds stay in this folder, and an interrupted run goes on where it stopped. ``--published``: an
+interpreter that has the two published methods (bench/published.txt).
 """
 
 import argparse
 import json
 import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from daozhang.sim.drill_corpus import ran, together, worlds
-from daozhang.sim.drill_file import Drill
+from bench.drill_worlds import SUMS, collect
+from daozhang.sim.drill_corpus import together, worlds
 from daozhang.sim.drill_look import Episode
 from daozhang.sim.drill_plays import PLAYS
-from daozhang.sim.drill_run import Ran, bins_of, ece_of
+from daozhang.sim.drill_run import bins_of, ece_of
 from daozhang.sim.episodes import blinded
 from daozhang.sim.grade import grade
 
-# Where a metric points, in the words of our parties; only faults that such metrics can show are asked of the published methods.
+# Where a metric points, in the words of our parties.
 _POINTS = {"channel": "platform", "bank": "bank", "out": "us", "all": "clearing", "merchant": "network"}
-_ASKED = ("platform.outage", "platform.degraded", "platform.maintenance", "bank.unavailable", "bank.maintenance", "bank.slow", "clearing.outage",
-          "us.egress", "us.certificate")  # fmt: skip
-_MOST_OF_A_WORLD = 400  # episodes of one world that are graded: a large outage is one story, not a thousand
-_SUMS = ("wrong_verdicts", "net_double_charges", "untold", "false_incidents", "manners_violations", "payments")
 
 
-@dataclass
-class Corpus:
-    episodes: list[tuple[Episode, str]] = field(default_factory=list)  # with its last error code
-    worlds: list[dict[str, Any]] = field(default_factory=list)
-    sums: Counter[str] = field(default_factory=Counter)
-    detection_s: list[float] = field(default_factory=list)
-
-    def add(self, drill: Drill, done: Ran) -> None:
-        dark = [one for one in done.episodes if one.label != "none"]
-        step = max(1, len(dark) // _MOST_OF_A_WORLD)
-        chosen = dark[::step][:_MOST_OF_A_WORLD]
-        self.episodes += [(one, one.code) for one in chosen]
-        self.sums.update({name: done.report[name] for name in _SUMS})
-        if done.report["incident_detection_s"]["p99"] is not None:
-            self.detection_s.append(done.report["incident_detection_s"]["p99"])
-        cause = drill.faults[0].cause
-        if len(drill.faults) == 1 and cause in _ASKED:
-            mine = [one for one in chosen if one.label == cause]
-            self.worlds.append({"cause": cause, "series": done.series, "onset": int(drill.faults[0].at_s // 5), "episodes": len(mine),
-                                "ours": sum(one.last is not None and one.last.party == cause.partition(".")[0] for one in mine)})  # fmt: skip
-
-
-def collect(work: Iterable[tuple[Drill, Ran]]) -> Corpus:
-    corpus = Corpus()
-    for at, (drill, done) in enumerate(work, 1):
-        corpus.add(drill, done)
-        print(f"\r{at} worlds, {len(corpus.episodes)} episodes", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    return corpus
-
-
-def figures(made: Sequence[tuple[Episode, str]]) -> dict[str, Any]:
-    episodes = [one for one, _ in made]
+def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
     count = max(len(episodes), 1)
     confusion: dict[str, Counter[str]] = defaultdict(Counter)
     for one in episodes:
@@ -73,7 +38,7 @@ def figures(made: Sequence[tuple[Episode, str]]) -> dict[str, Any]:
     bins = bins_of(episodes)
     return {
         "dark_episodes": len(episodes),
-        "timeouts": sum(code == "READ_TIMEOUT" for _, code in made),
+        "timeouts": sum(one.code == "READ_TIMEOUT" for one in episodes),
         "top1": sum(one.right(one.last) for one in episodes) / count,
         "top1_exact": sum(one.last is not None and one.last.id in one.labels for one in episodes) / count,
         "party": sum(one.last is not None and one.last.party in {label.partition(".")[0] for label in one.labels} for one in episodes) / count,
@@ -87,14 +52,14 @@ def figures(made: Sequence[tuple[Episode, str]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def simple(made: Sequence[tuple[Episode, str]]) -> dict[str, float]:
+def simple(episodes: Sequence[Episode]) -> dict[str, float]:
     """Two rules, each given the best answer that this very corpus could teach it."""
     by_code: dict[str, Counter[str]] = defaultdict(Counter)
-    for one, code in made:
-        by_code[code][one.label] += 1
-    labels = Counter(one.label for one, _ in made)
-    return {"majority": labels.most_common(1)[0][1] / len(made),
-            "last_error_code": sum(row.most_common(1)[0][1] for row in by_code.values()) / len(made)}  # fmt: skip
+    for one in episodes:
+        by_code[one.code][one.label] += 1
+    labels = Counter(one.label for one in episodes)
+    return {"majority": labels.most_common(1)[0][1] / len(episodes),
+            "last_error_code": sum(row.most_common(1)[0][1] for row in by_code.values()) / len(episodes)}  # fmt: skip
 
 
 def published(python: str, asked: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -133,7 +98,7 @@ def page(told: dict[str, Any], command: str, zh: bool) -> str:
         ("去掉一切可区分的证据:说已证实而错", "all distinguishing evidence removed: proven and wrong", f"{blind['proven_wrong']} / {blind['dark_episodes']:,}"),
         ("同上,概率校准误差", "the same, calibration error", f"{blind['ece']:.3f}"),
         ("结论错误、重复收款、没人告知、误报事件、违反渠道规矩", "wrong verdicts, double charges, untold, false incidents, breaches of manners",
-         " / ".join(str(told["sums"][name]) for name in _SUMS[:-1]) + f" ({told['sums']['payments']:,})"),
+         " / ".join(str(told["sums"][name]) for name in SUMS[:-1]) + f" ({told['sums']['payments']:,})"),
     ])  # fmt: skip
     lines += ["", "## 对照(同一批数据,同一次运行)" if zh else "## Baselines (the same corpus, the same run)", ""]
     lines += table([
@@ -153,11 +118,14 @@ def page(told: dict[str, Any], command: str, zh: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def measure(seed: int, each: int, count: int, python: str = "", causes: Sequence[str] = tuple(PLAYS)) -> dict[str, Any]:
-    single, two = collect(ran(worlds(seed, causes, each))), collect(ran(together(seed, count)))
+def measure(
+    seed: int, each: int, count: int, python: str = "", causes: Sequence[str] = tuple(PLAYS),
+    keep: Path | None = None, jobs: int = 1,
+) -> dict[str, Any]:
+    single, two = collect(worlds(seed, causes, each), keep, "alone", jobs), collect(together(seed, count), keep, "at once", jobs)
     blind = grade(blinded(seed, 2_000)).report()
     told = {"single": figures(single.episodes), "together": figures(two.episodes), "baselines": simple(single.episodes), "blind": blind,
-            "sums": dict(single.sums + two.sums) | {name: single.sums[name] + two.sums[name] for name in _SUMS},
+            "sums": dict(single.sums + two.sums) | {name: single.sums[name] + two.sums[name] for name in SUMS},
             "detection_s": sorted(single.detection_s)[-1:] or None}  # fmt: skip
     if python:
         told["published"] = published(python, single.worlds)
@@ -172,8 +140,10 @@ def main() -> None:
     words.add_argument("--json", type=Path)
     words.add_argument("--docs", type=Path)
     words.add_argument("--published", default="")
+    words.add_argument("--keep", type=Path)
+    words.add_argument("--jobs", type=int, default=1)
     given = words.parse_args()
-    told = measure(given.seed, given.worlds, given.together, given.published)
+    told = measure(given.seed, given.worlds, given.together, given.published, keep=given.keep, jobs=given.jobs)
     one, two = told["single"], told["together"]
     print(f"simulated accuracy; field accuracy unmeasured\n{one['dark_episodes']} dark episodes: top-1 by class {one['top1']:.4f} (class of {one['class_size']:.2f}), "
           f"exact {one['top1_exact']:.4f}, party {one['party']:.4f}, unknown {one['unknown_share']:.4f}, ECE {one['ece']}, proven and wrong {one['proven_wrong']}; "
@@ -182,8 +152,8 @@ def main() -> None:
         print(f"  {label:26} recall {one['recall'][label]:.3f} precision {one['precision'].get(label, 0):.3f}  {row}")
     if given.docs:
         command = f"python -m bench.drills --worlds {given.worlds} --together {given.together} --seed {given.seed} --docs docs"
-        (given.docs / "accuracy-drills.md").write_text(page(told, command, True), "utf-8")
-        (given.docs / "accuracy-drills.en.md").write_text(page(told, command, False), "utf-8")
+        (given.docs / "accuracy.md").write_text(page(told, command, True), "utf-8")
+        (given.docs / "accuracy.en.md").write_text(page(told, command, False), "utf-8")
     if given.json:
         given.json.write_text(json.dumps(told, ensure_ascii=False, indent=1), "utf-8")
 

@@ -1,7 +1,8 @@
 """The same speed with many payments stored. ``python -m bench.growth [--stored 10000000] [--payments N] [--json FILE]``.
 
-One run: the speed of an empty database, then so many finished payments with all that belongs to them are written, then the
-speed again, with the bytes a payment takes (indexes included) and how far autovacuum is behind.
+So many finished payments with all that belongs to them are written into one of two systems; then both pay in turns, so
+that what else the machine does meets both alike. Printed with the bytes a payment takes (indexes included) and how far
+autovacuum is behind at the end and a minute later. ``--wait`` holds the rounds until Enter is pressed.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -60,13 +62,17 @@ select count(*) from n
 """
 
 
-async def fill(system: System, stored: int) -> dict[str, Any]:
+async def fill(system: System, stored: int, within_s: float) -> dict[str, Any]:
+    """Ends early when the time is over, and tells how many are stored."""
     told = system.state
     dsn = psutil.Process(told["pids"]["serve"][0]).environ()["DAOZHANG_DSN"]
-    link = await asyncpg.connect(dsn, command_timeout=600)
+    link = await asyncpg.connect(dsn, command_timeout=600, server_settings={"statement_timeout": "0", "synchronous_commit": "off"})
     before = await link.fetchval("select pg_database_size(current_database())")
     began = time.perf_counter()
     for start in range(0, stored, _STEP):
+        if time.perf_counter() - began > within_s:
+            stored = start
+            break
         end = min(start + _STEP, stored) - 1
         await link.execute(_FILL, start, end, bucket_of_merchant(told["merchant"]), told["merchant"], told["store"], told["till"], "x")
         if start % (20 * _STEP) == 0:
@@ -86,24 +92,49 @@ async def behind(system: System) -> dict[str, int]:
     return {f"{row['relname']}_dead": row["n_dead_tup"] for row in rows} | {f"{row['relname']}_vacuums": row["autovacuum_count"] for row in rows}
 
 
+def one_round(system: System, count: int) -> dict[str, Any]:
+    return asyncio.run(with_twin(system, count, 64))
+
+
+def _middle(rounds: list[dict[str, Any]], name: str) -> float:
+    return float(median(row["cpu_us"][name] if name in row["cpu_us"] else row[name] for row in rounds))
+
+
+def run(base_port: int, stored: int, within_s: float, count: int, rounds: int, wait: bool) -> dict[str, Any]:
+    with System(base_port, notify_base="none") as full, System(base_port + 100, notify_base="none") as empty:
+        told: dict[str, Any] = {**asyncio.run(fill(full, stored, within_s)), "empty": [], "full": []}
+        if wait:
+            input("filled; Enter begins the rounds ")
+        for system in (full, empty):  # what is read from the disk for the first time belongs to neither
+            one_round(system, count)
+        for _ in range(rounds):
+            told["empty"].append(one_round(empty, count))
+            told["full"].append(one_round(full, count))
+        told["vacuum"] = asyncio.run(behind(full))
+        time.sleep(60)
+        told["vacuum_a_minute_later"] = asyncio.run(behind(full))
+    for name in ("per_s", "p99_ms", "postgres"):
+        told[f"{name}_ratio"] = round(_middle(told["full"], name) / max(_middle(told["empty"], name), 1), 3)
+    return told
+
+
 def main() -> int:
     words = argparse.ArgumentParser(description="the same speed with many payments stored")
     words.add_argument("--stored", type=int, default=1_000_000)
+    words.add_argument("--fill-s", type=float, default=36_000, help="stop filling after so many seconds")
     words.add_argument("--payments", type=int, default=3000)
+    words.add_argument("--rounds", type=int, default=3)
     words.add_argument("--base-port", type=int, default=8200)
+    words.add_argument("--wait", action="store_true", help="begin the rounds when Enter is pressed")
     words.add_argument("--json", type=Path, default=None)
     given = words.parse_args()
-    with System(given.base_port, notify_base="none") as system:
-        told: dict[str, Any] = {"empty": asyncio.run(with_twin(system, given.payments, 64))}
-        told |= asyncio.run(fill(system, given.stored))
-        told["full"] = asyncio.run(with_twin(system, given.payments, 64))
-        told["vacuum"] = asyncio.run(behind(system))
-    told["speed_ratio"] = round(told["full"]["per_s"] / told["empty"]["per_s"], 3)
-    told["p99_ratio"] = round(told["full"]["p99_ms"] / told["empty"]["p99_ms"], 3)
-    pg = told["full"]["cpu_us"]["postgres"] / max(told["empty"]["cpu_us"]["postgres"], 1)
-    print(f"{given.stored:,} payments stored, {told['bytes_per_payment']} bytes each with indexes:"
-          f" {told['empty']['per_s']} -> {told['full']['per_s']} payments/s (ratio {told['speed_ratio']}), p99 ratio {told['p99_ratio']},"
-          f" PostgreSQL CPU ratio {pg:.2f}; {told['vacuum']}")  # fmt: skip
+    told = run(given.base_port, given.stored, given.fill_s, given.payments, given.rounds, given.wait)
+    print(f"{told['stored']:,} payments stored, {told['bytes_per_payment']} bytes each with indexes; medians of {given.rounds} rounds in turn:")
+    for key, name in (("empty", "empty"), ("full", "full")):
+        print(f"  {name:6} {_middle(told[key], 'per_s'):6.0f}/s  p99 {_middle(told[key], 'p99_ms'):6.1f} ms  PostgreSQL {_middle(told[key], 'postgres'):.0f} CPU-us"
+              f"  NOT PAID {sum(row['not_paid'] for row in told[key])}")  # fmt: skip
+    print(f"  full to empty: {told['per_s_ratio']:.2f} of the payments a second, p99 {told['p99_ms_ratio']:.2f}, PostgreSQL's CPU {told['postgres_ratio']:.2f}")
+    print(f"  autovacuum at the end {told['vacuum']}, a minute later {told['vacuum_a_minute_later']}")
     if given.json:
         given.json.write_text(json.dumps(told, indent=2))
     return 0

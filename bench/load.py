@@ -16,7 +16,7 @@ class Client:
         self._idle: list[Link] = []
 
     async def post(self, path: str, headers: str, body: bytes) -> Reply:
-        link = self._idle.pop() if self._idle else await self._connect()
+        link = self._kept() or await self._connect()
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode()
         try:
             reply = await asyncio.wait_for(link.ask(head, body, _no_mark), 60)
@@ -26,6 +26,13 @@ class Client:
         if link.usable:
             self._idle.append(link)
         return reply
+
+    def _kept(self) -> Link | None:
+        """The one used last that the other side has not hung up on."""
+        while self._idle:
+            if (link := self._idle.pop()).usable:
+                return link
+        return None
 
     async def _connect(self) -> Link:
         loop = asyncio.get_running_loop()

@@ -66,7 +66,7 @@ class Settings:
     rate_per_s: int = 2_000
     # When a request's turns through a serving process take longer than this, new payments are refused with 503 until they do not.
     most_lag_ms: int = 1_500
-    # New payments and refunds that one serving process lets in between two measurements of that (some 50 ms, and what it took).
+    # By how many those in hand in one serving process may grow between two measurements of that (some 50 ms, and what it took).
     most_at_once: int = 400
     # New payments and refunds that one serving process has in hand at most; beyond it they are refused with 503.
     most_under_way: int = 2_000

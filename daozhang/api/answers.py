@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from daozhang.client import bills, plates, watch
+from daozhang.client import bills, plates, standing, watch
 from daozhang.client import causes as why
 from daozhang.client import types as say
 
@@ -18,7 +18,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/merchants": say.Merchant, "GET /v1/merchants": say.MerchantPage, "GET /v1/merchants/{id}": say.Merchant,
     "PATCH /v1/merchants/{id}": say.Merchant, "POST /v1/stores": say.Store, "GET /v1/stores": say.StorePage,
     "GET /v1/stores/{id}": say.Store, "POST /v1/tills": say.Till, "GET /v1/tills": say.TillPage, "GET /v1/tills/{id}": say.Till,
-    "GET /v1/tills/{id}/plate": plates.PlateSign, "GET /v1/plates/{token}": plates.Plate,
+    "GET /v1/plates/{token}": plates.Plate,
     "POST /v1/plates/{token}/payments": plates.PlatePayment, "GET /v1/plates/{token}/payments/{id}": plates.PlatePayment,
     "POST /v1/keys": say.Key, "GET /v1/keys": say.KeyPage, "DELETE /v1/keys/{id}": say.Revoked,
     "POST /v1/channel_accounts": say.ChannelAccount, "GET /v1/channel_accounts": say.AccountPage,
@@ -47,6 +47,10 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/incidents/{id}/resolve": watch.Incident, "GET /v1/health/channels": watch.ChannelHealthList,
     "GET /v1/health/banks": watch.BankHealthList, "POST /v1/health/probes": watch.Probe, "GET /v1/maintenance": watch.MaintenancePage,
     "POST /v1/maintenance": watch.Maintenance, "DELETE /v1/maintenance/{id}": say.Deleted,
+    "GET /v1/settlement_account": standing.SettlementAccount, "PUT /v1/settlement_account": standing.SettlementAccount,
+    "GET /v1/tills/{id}/plate": standing.TillPlate, "PUT /v1/tills/{id}/plate": standing.TillPlate,
+    "POST /v1/tills/{id}/plate/check": standing.TillPlate,
+    "GET /v1/releases": standing.ReleasePage, "POST /v1/releases": standing.Release,
     "GET /v1/asyncapi.json": dict[str, Any],
     # The sandbox answers in its channels' own words.
     "POST /v1/sandbox/code": dict[str, Any], "POST /v1/sandbox/scan": dict[str, Any], "POST /v1/sandbox/faults": dict[str, Any],

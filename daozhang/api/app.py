@@ -31,6 +31,7 @@ from daozhang.api.refunds import Refunds
 from daozhang.api.request_log import RequestLogDoors, Scribe
 from daozhang.api.rollouts import RolloutDoors
 from daozhang.api.routes import Door, Porter, answer
+from daozhang.api.standing import StandingDoors
 from daozhang.api.webhooks import Webhooks
 from daozhang.core.request_log import RequestLog
 from daozhang.flow.house import House
@@ -41,12 +42,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
     others = Others(house, building.sandbox, building.metrics)
+    plates = PlateDoors(house, guard, building.seal.derived("code plates"))
     rooms = (
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
         RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house),
-        PlateDoors(house, guard, building.seal.derived("code plates")), others,
+        plates, StandingDoors(house, plates.sign), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
 

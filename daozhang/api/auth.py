@@ -10,6 +10,7 @@ from daozhang.core.directory import ApiKey, Merchant
 from daozhang.flow.house import House
 
 _LIVES_MS = 5_000
+_CREDENTIALS = "integration.signature"  # what says who calls us was not accepted
 SCOPES = (
     "payments:read", "payments:write", "refunds:write", "events:read", "directory:read", "directory:write", "sandbox",
     "operations",
@@ -40,7 +41,7 @@ class Guard:
         """Who asks; what it may do is another question. Raises Problem."""
         secret = _secret_of(request)
         if not secret:
-            raise Problem("no_key", headers={"WWW-Authenticate": "Bearer"})
+            raise Problem("no_key", cause=_CREDENTIALS, headers={"WWW-Authenticate": "Bearer"})
         key = await self._key(secret)
         merchant = key.merchant
         if not merchant:
@@ -64,7 +65,7 @@ class Guard:
             return kept[1]
         found = await self._house.directory.key_by_hash(sha256)
         if found is None or found.revoked_ms:
-            raise Problem("bad_key", headers={"WWW-Authenticate": "Bearer"})
+            raise Problem("bad_key", cause=_CREDENTIALS, headers={"WWW-Authenticate": "Bearer"})
         if len(self._keys) > 10_000:
             self._keys.clear()
         self._keys[sha256] = (now + _LIVES_MS, found)

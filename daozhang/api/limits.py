@@ -44,8 +44,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """``lag_ms``: the turns that a request takes through this process, all together. ``at_once``: how many are let in between
-    two measurements. ``queue_ms``: how long a write may wait for its turn at the database. ``under_way``: in hand in all."""
+    """``lag_ms``: the turns that a request takes through this process, all together. ``at_once``: by how many those in hand
+    may grow between two measurements. ``queue_ms``: how long a write may wait for its turn at the database. ``under_way``: in
+    hand in all."""
 
     lag_ms: int = 1_500
     at_once: int = 400
@@ -57,8 +58,8 @@ class Gate:
     """In front of every door that begins something with money.
 
     It measures what a request would have before it: it queues up at the loop as often as a request does, again and again, and
-    asks how long the oldest write has waited. Between two measurements only so many are let in: a crowd that comes at once is
-    not in hand before it is seen, and the slower we are, the fewer come in. A request that is refused here has written nothing
+    asks how long the oldest write has waited. Between two measurements those in hand grow only by so many: a crowd that comes at
+    once is not in hand before it is seen, while those who come as fast as others leave come in however long a measurement takes. A request that is refused here has written nothing
     and asked nobody.
     """
 
@@ -86,6 +87,7 @@ class Gate:
 
     def leave(self) -> None:
         self.under_way -= 1
+        self._let_in = max(self._let_in - 1, 0)
 
     @property
     def lag_ms(self) -> float:

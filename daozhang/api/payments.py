@@ -28,6 +28,7 @@ from daozhang.flow.take import Order, WrongCode, take
 
 _LINE_EVERY_MS = 4_000  # the till is never silent for longer than five seconds (P5)
 _TILL_LIVES_MS = 5_000
+_TWICE = "operator.duplicate_scan"
 
 
 def key_of(asked: Asked) -> Key:
@@ -118,13 +119,13 @@ class Payments:
         """Why not, what the cashier does, and by when we know more; null where waiting would change nothing."""
         holder = await self._house.store.payment(taken.payment)
         if holder is None or holder.merchant != asked.merchant:
-            return Problem("sale_taken", payment=taken.payment)
+            return Problem("sale_taken", payment=taken.payment, cause=_TWICE)
         told = await self.picture(holder, deep=False)
         until = told["resolve_by"] if holder.state in OPEN else None
         detail = told["verdict_words"][asked.language]
         if until and told["by_when"]:
             detail = f"{detail}{'。' if asked.language == 'zh' else '. '}{told['by_when'][asked.language]}"
-        return Problem("sale_taken", detail, payment=holder.id, verdict=told["verdict"], safe_to_retry_by=until,
+        return Problem("sale_taken", detail, payment=holder.id, cause=_TWICE, verdict=told["verdict"], safe_to_retry_by=until,
                        next_step=told["next_step"]["cashier"])  # fmt: skip
 
     def _channel_shut(self, asked: Asked, refused: ChannelShut) -> Problem:
@@ -233,8 +234,10 @@ class Payments:
             to_ms=at + near, till=wanted.till or "",
         )  # fmt: skip
         mine = [row for row in found if row.livemode == asked.caller.key.livemode]
+        # A number that is in no order of this shop is of another shop's; an amount and a time may only be remembered wrongly.
+        nothing = "payer.paid_elsewhere" if wanted.no_tail else "payer.claim_not_found"
         return answer({"data": [await self.picture(row) for row in mine], "asked": ["daozhang"], "has_more": False,
-                       "cause": None if mine or not wanted.no_tail else "payer.paid_elsewhere"})  # fmt: skip
+                       "cause": None if mine else nothing})  # fmt: skip
 
     async def get(self, asked: Asked) -> Response:
         payment = await self._mine(asked, asked.path("id"))

@@ -83,7 +83,6 @@ class PlateDoors:
     def doors(self) -> list[Door]:
         one = "/v1/plates/{token}"
         return [
-            Door("GET", "/v1/tills/{id}/plate", self.sign, "收银台的码牌:地址和二维码", "a till's code plate: address and QR", "directory:read"),
             Door("GET", one, self.get, "码牌:付给谁", "a code plate: whom it pays", None),
             Door("POST", f"{one}/payments", self.create, "码牌:付款人下单", "a code plate: the payer's order", None, PlateOrder, True, True, (200, 201, 202)),
             Door("GET", f"{one}/payments/{{id}}", self.payment, "码牌:这笔付得怎样", "a code plate: how the payment goes", None),
@@ -91,14 +90,12 @@ class PlateDoors:
 
     # -- the shop ----------------------------------------------------------------------------------------------------------
 
-    async def sign(self, asked: Asked) -> Response:
-        till = await self._house.directory.till(asked.merchant, asked.path("id"))
-        if till is None:
-            raise Problem("not_found")
-        token = self.token(asked.merchant, till.id)
+    def sign(self, asked: Asked, till: str) -> dict[str, str]:
+        """What a till's plate shows: the address of its page, and the same as a QR."""
+        token = self.token(asked.merchant, till)
         base = self._house.notify_base or str(asked.request.base_url).rstrip("/")
         url = f"{base}/plate/{token}"
-        return answer({"object": "plate_sign", "till": till.id, "token": token, "url": url, "picture": picture(url)})
+        return {"token": token, "url": url, "picture": picture(url)}
 
     def token(self, merchant: str, till: str) -> str:
         named = merchant.partition("_")[2] + till.partition("_")[2]

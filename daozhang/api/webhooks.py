@@ -17,6 +17,7 @@ from daozhang.core.ids import bucket_of_merchant
 from daozhang.core.texts import ms_of_rfc3339, rfc3339
 from daozhang.core.webhook import OLD_SECRET_LIVES_MS, Endpoint, Endpoints, wanted_type
 from daozhang.flow.house import House
+from daozhang.flow.standing import endpoint_cause, with_cause
 from daozhang.flow.webhook_message import new_signing, public_of
 
 _MOST = 20
@@ -89,7 +90,10 @@ class Webhooks:
         return answer({"data": [_shown(row) for row in rows], "has_more": False, "next_cursor": None})
 
     async def one(self, asked: Asked) -> Response:
-        return answer(_shown(await self._mine(asked)))
+        """With what is wrong with it, by its last attempt, and what each person does now."""
+        mine = await self._mine(asked)
+        rows = (await self._store.attempts(mine, cursor="", limit=1)).rows if mine.failures else []
+        return answer(with_cause(_shown(mine), endpoint_cause(mine, rows[0] if rows else None)))
 
     async def change(self, asked: Asked) -> Response:
         mine, wish = await self._mine(asked), asked.body

@@ -80,11 +80,12 @@ async def build(settings: Settings, who: str) -> Built:
         fleet=store,
         lookout=lookout,
         incidents=store,
+        stated=store,
         codes=codes,
     )
     tasks_of_ours = [
         asyncio.create_task(_tell_others(lookout, codes, store), name="lookout"),
-        asyncio.create_task(keep_looking(lookout, store, clock), name="what is known around"),
+        asyncio.create_task(keep_looking(lookout, store, store, clock), name="what is known around"),
         await store.hear("dz_seen", lookout.take),
     ]
     if codes is not None:

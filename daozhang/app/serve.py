@@ -4,6 +4,7 @@ import asyncio
 import sys
 from typing import Any
 
+import daozhang
 from daozhang import settings as manual
 from daozhang.api.app import Building, build_app
 from daozhang.api.limits import GateLimits
@@ -12,6 +13,7 @@ from daozhang.api.webhooks import Webhooks
 from daozhang.app import logs, witness
 from daozhang.app.fuse import build, loopback_allowed
 from daozhang.app.sandbox_link import SandboxLink
+from daozhang.core.stated import Release
 from daozhang.gateway.certificate import authority
 from daozhang.gateway.rollout_key import public_key
 from daozhang.ports.outward import SystemResolver
@@ -22,6 +24,8 @@ async def run(settings: manual.Settings) -> None:
     built = await build(settings, "serve")
     sandbox = SandboxLink(settings) if settings.sandbox else None
     webhooks = Webhooks(built.house, built.store, loopback_allowed(settings), SystemResolver())
+    release = Release(daozhang.__version__, built.house.clock.now_ms(), "start")
+    await built.store.note_release(release)  # the first start of a version is the moment of the change
     building = Building(
         built.seal, webhooks, built.store, sandbox, witness.page, settings.rate_per_s,
         GateLimits(settings.most_lag_ms, settings.most_at_once, settings.most_queue_ms, settings.most_under_way), built.store.queue_ms,

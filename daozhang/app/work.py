@@ -35,7 +35,7 @@ async def run(settings: manual.Settings) -> None:
         built.house.lookout.on_dark = namer.dark
     prober = Prober(built.house, built.store, always=settings.probes, in_doubt=settings.sandbox or settings.probes)
     alerter = alerter_of(settings, built, outward)
-    watcher = Watcher(built.house, built.store, livemode=not settings.sandbox, publish_at=settings.incident_publish_payments, alert=alerter.tell)
+    watcher = Watcher(built.house, built.store, livemode=not settings.sandbox, publish_at=settings.incident_publish_payments, alert=alerter.owes)
     namer.on_named = watcher.named
     roller = Roller(built.store, built.house.clock, built.house.rand)
     ear = await built.store.hear("dz_payment", crier.woken)
@@ -55,7 +55,7 @@ async def run(settings: manual.Settings) -> None:
         loop.add_signal_handler(number, stop)
     print("ready", flush=True)
     try:
-        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run(), watcher.run(), prober.run(lambda: watcher.leads))
+        await asyncio.gather(janitor.run(), pump.run(), crier.run(), namer.run(), roller.run(), watcher.run(), alerter.run(), prober.run(lambda: watcher.leads))
     finally:
         ear.cancel()
         await asyncio.gather(ear, return_exceptions=True)
@@ -73,7 +73,7 @@ def alerter_of(settings: manual.Settings, built: Built, outward: Outward) -> Ale
         return await mail.send(letter, one.host, one.port, one.tls, one.user, one.password, loopback_allowed=local)
 
     file = Path(settings.alerts_file) if settings.alerts_file else settings.data / "alerts.toml"
-    return Alerter(targets(file), outward, mailed, built.house.clock, built.house.proc, livemode=not settings.sandbox)
+    return Alerter(targets(file), built.store, outward, mailed, built.house.clock, built.house.proc, livemode=not settings.sandbox)
 
 
 def main() -> int:

@@ -64,6 +64,8 @@ def _cause(talk: Talk, which: str) -> None:
     if told["class"]:
         talk.show(f"  {talk.pick('可能分不清', 'may not be told from')}: {', '.join(told['class'])}")
         talk.show(f"  {talk.pick('靠什么分清', 'told apart by')}: {talk.word(told['separated_by'])}")
+    if not told["money_safe"]:
+        talk.show(talk.pick("  钱可能付给了别人", "  money may be on its way to somebody else"))
     talk.show(f"  {talk.pick('看哪些事实', 'looks at')}: {', '.join(told['looks_at']) or talk.pick('渠道的话', 'words of the channel')}")
     for name, zh, en in (("meanwhile", "还没有结果时", "while nothing is proven"), ("next", "确认没收到钱后", "once no money moved")):
         if told[name]:

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daozhang.channels.shelf import Shelf
 from daozhang.cli.link import Link, fresh_key, state_of
 from daozhang.cli.say import Oops, Talk
+from daozhang.sim.drill_asked import Open, polling
 from daozhang.sim.drill_file import Drill, Fault
 from daozhang.sim.drill_look import Episode, answer_of
 from daozhang.sim.drill_run import Ran, bins_of, ece_of, percentiles
@@ -59,6 +61,7 @@ class Live:
         self._lock = threading.Lock()
         self.legs: list[Leg] = []
         self.second_refused = self.second_taken = 0
+        self._moved_s = 0.0  # when the sandbox's clock began to be moved on
         self.onsets: dict[str, float] = {}
         self.party_after_s: dict[str, float] = {}
 
@@ -80,6 +83,7 @@ class Live:
                 hands.submit(self._sale, leg, self._dice.random() < self._drill.world.impatience)
             director.result()
             self._link.sandbox("DELETE", "/chaos")
+            self._moved_s = self.now_s()
             self._settle()
         return self._graded()
 
@@ -189,25 +193,44 @@ class Live:
         }  # fmt: skip
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
+        polled = self._polled()
         for name, row in asked.items():
-            fewer = [round(count / open_, 2) for step, count in enumerate(row) if (open_ := self._open(name, step * 10 + 5))]
-            self._talk.say(f"{name} 每笔未决支付每10秒被问:{fewer}", f"{name}, questions by ten seconds for each open payment: {fewer}")
             self._talk.say(f"{name} 每10秒的查询:{row}", f"{name}, queries by ten seconds: {row}")
         faults = [{"cause": one.cause, "from_s": one.at_s, "until_s": one.until_s or self._drill.minutes * 60, "where": one.channel, "struck": 0} for one in self.played()]
         page = {"faults": faults, "said": {}, "true": {}, "bins": bins, "asked": asked, "minutes": max((len(row) for row in asked.values()), default=1) - 1,
-                "refused_second_charges": self.second_refused, "incidents": []}  # fmt: skip
+                "refused_second_charges": self.second_refused, "incidents": [], "polling": polled}  # fmt: skip
         return Ran(report, page, episodes)
 
-    def _open(self, channel: str, at_s: float) -> int:
-        """Payments without an end at that moment."""
-        return sum(leg.channel == channel and leg.began_s <= at_s < (leg.proven_s or self.now_s()) and leg.episode is not None for leg in self.legs)
+    def _polled(self) -> dict[str, list[dict[str, Any]]]:
+        """Of each channel with a fault of the wire: queries before, during and after, until the sandbox's clock is moved on."""
+        told = {}
+        for fault in self.played():
+            name = fault.channel or "alipay"
+            if fault.play.kind != "wire" or name in told:
+                continue
+            manners = next(one for one in Shelf.look() if one.name == name).manners
+            opens = [Open(leg.began_s, leg.proven_s or self._moved_s, manners.every_ms / 1000) for leg in self.legs if leg.channel == name and leg.payment]
+            until_s = (fault.until_s or self._drill.minutes * 60) * self._scale
+            rows = told[name] = polling(opens, self._queries_s(name), fault.at_s * self._scale, until_s, self._moved_s)
+            for one in rows:
+                zh, en = {"before": ("故障前", "before"), "during": ("故障中", "during"), "after": ("恢复后", "after")}[one["phase"]]
+                self._talk.say(
+                    f"{name} {zh}:无信息 {one['dark']} 笔,查询 {one['queries']} 次(不减速会问 {one['unthrottled']} 次),每笔 {one['per_payment']} 次({one['unthrottled_per_payment']}),"
+                    f"每分钟 {one['per_minute']} 次({one['unthrottled_per_minute']})",
+                    f"{name}, {en}: {one['dark']} dark payments, {one['queries']} queries (unthrottled {one['unthrottled']}), for each {one['per_payment']} ({one['unthrottled_per_payment']}), "
+                    f"a minute {one['per_minute']} ({one['unthrottled_per_minute']})",
+                )  # fmt: skip
+        return told
+
+    def _queries_s(self, channel: str) -> list[float]:
+        requests = self._link.sandbox("GET", f"/books?channel={channel}")["requests"]
+        return [(one["at_ms"] - self._zero_ms) / 1000 for one in requests if _is_query(str(one["method"]))]
 
     def _asked(self) -> dict[str, list[int]]:
         """Queries at each twin, by ten seconds of the twins' own time."""
         asked: dict[str, list[int]] = {}
         for name in self._drill.world.wallets:
-            times = [one["at_ms"] for one in self._link.sandbox("GET", f"/books?channel={name}")["requests"] if _is_query(str(one["method"]))]
-            row = Counter((at - self._zero_ms) // 10_000 for at in times)
+            row = Counter(int(at // 10) for at in self._queries_s(name))
             asked[name] = [row[step] for step in range(min(max(row, default=0) + 1, 30))]
         return asked
 

@@ -14,6 +14,7 @@ _VERBS = {
     "sandbox": "sandbox", "chaos": "sandbox", "clock": "sandbox", "describe": "describe", "new": "new", "bill": "bill", "plate": "plate",
     "device": "device", "speaker": "speaker", "rollout": "rollout", "sim": "sim", "drill": "drill", "field": "field",
     "incident": "incident", "health": "incident", "maintenance": "incident",
+    "account": "standing", "release": "standing",
 }  # fmt: skip
 
 

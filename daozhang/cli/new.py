@@ -74,6 +74,11 @@ hop = {{ said = 0.9 }}
 symptom = {{ error = 0.9 }}
 said = {{ "{id}" = 0.95 }}
 
+# Why no fault of a drill brings it about; taken away once sim/drill_plays.py has one.
+[not_drilled]
+zh = "演练里还没有引发它的故障"
+en = "no fault of a drill brings it about yet"
+
 # How the sandbox makes it happen: daozhang trigger.
 [stage]
 play = "payer"

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import http.server
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +15,7 @@ from typing import Any
 from daozhang.cli.device import enrolled
 from daozhang.cli.link import Link, fresh_key
 from daozhang.cli.say import Oops, Talk
+from daozhang.core.texts import rfc3339
 
 _FAULT_S = 60
 _ACCOUNT_LIVES_S = 5.2  # what a process remembers of an account
@@ -20,6 +23,11 @@ _CROWD = 8
 _PAYER_TAKES_S = 6
 _HEARSAY_S = 0.6  # the processes have told each other what they saw
 _DECIDED = ("paid", "not_paid", "returned")
+_LONG_AGO_MS = 180 * 86_400_000
+_SHOP_ZONE_MS = 8 * 3_600_000
+_TOLD_WITHIN_S = 20
+_HEARD_OF_RELEASE_S = 2.6  # every process has read the books since
+_RELEASE_IS_OLD_S = 960
 
 
 @dataclass(frozen=True)
@@ -312,11 +320,104 @@ def of_scan(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
 
 def of_lookup(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
     """The payer shows a number that belongs to no payment of this shop."""
-    found: dict[str, Any] = stage.link.must("POST", "/payments/lookup", {"no_tail": fresh_key()[-12:]})
+    wanted: dict[str, Any] = {"no_tail": fresh_key()[-12:]}
+    if told.get("by") == "time":  # or remembers an amount and a time at which nobody paid that
+        wanted = {"amount": 9_999_900 + secrets.randbelow(100), "time": rfc3339(_now_ms(stage) - _LONG_AGO_MS), "within_s": 60}
+    found: dict[str, Any] = stage.link.must("POST", "/payments/lookup", wanted)
     return {"object": "lookup", **found}
+
+
+def of_twice(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """The cashier takes the same sale a second time while the first is paid; the second is refused."""
+    first = pay(stage, "alipay", "pays")
+    made = stage.link.sandbox("POST", "/code", {"wallet": "alipay", "behaviour": "pays"})
+    body = {"amount": stage.amount, "merchant_order_no": first["merchant_order_no"], "till": stage.link.state.get("till", ""),
+            "method": {"type": "pay_by_code", "code": made["code"]}}  # fmt: skip
+    _, problem = stage.link.call("POST", "/payments", body, key=fresh_key())
+    return {"object": "problem", **problem}
+
+
+def of_plate_payment(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """A payer is on a code plate's page with this amount, and the wallet does not let it through: nobody pays."""
+    key = fresh_key()
+    body = {"amount": int(told["amount"]), "merchant_order_no": f"TRG-{key[4:20]}", "till": stage.link.state.get("till", ""),
+            "method": {"type": "plate", "wallet": str(told.get("channel", "wechatpay")), "payer": "payer-of-the-sandbox"}, "wait_s": 1}  # fmt: skip
+    made = stage.link.must("POST", "/payments", body, key=key)
+    settle(stage, made["id"])
+    return whole(stage, made["id"])
+
+
+def of_plate(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """Somebody checks the code plate in the shop, and it reads as something else; afterwards it is put right."""
+    place, own = f"/tills/{stage.link.state['till']}/plate", "https://pay.example/till/1"
+    stage.link.must("PUT", place, {"text": own})
+    seen: dict[str, Any] = stage.link.must("POST", f"{place}/check", {"text": str(told["reads"])}, key=fresh_key())
+    stage.link.must("POST", f"{place}/check", {"text": own}, key=fresh_key())
+    return seen
+
+
+def of_funds(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """An operator enters what is known of the settlement account; afterwards nothing is known, as before."""
+    now = _now_ms(stage)
+    facts = {name: value for name, value in told.items() if name != "closed_today"}
+    if told.get("closed_today"):
+        facts["closed_days"] = [str(rfc3339(now + _SHOP_ZONE_MS))[:10]]
+    if "cutoff" in told:
+        facts["pending_since"] = rfc3339(now)
+    stage.link.must("PUT", "/settlement_account", facts)
+    try:
+        seen: dict[str, Any] = stage.link.must("GET", "/settlement_account")
+    finally:
+        stage.link.must("PUT", "/settlement_account", {})
+    return seen
+
+
+def of_webhook(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """A program of the merchant answers so, whatever we tell it; the endpoint as it is after that, and then it is taken away."""
+    with _answering(int(told["answers"])) as url:
+        made = stage.link.must("POST", "/webhook_endpoints", {"url": url, "types": ["test.ping"]}, key=fresh_key())
+        place = f"/webhook_endpoints/{made['id']}"
+        try:
+            stage.link.must("POST", f"{place}/test", {}, key=fresh_key())
+            _until(lambda: bool(stage.link.must("GET", place)["failures"]), min(stage.wait_s, _TOLD_WITHIN_S))
+            seen: dict[str, Any] = stage.link.must("GET", place)
+        finally:
+            stage.link.must("DELETE", place)
+    return seen
+
+
+@contextlib.contextmanager
+def _answering(status: int) -> Iterator[str]:
+    """A small web server on this machine that answers every request with one status."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server, ThreadPoolExecutor(1) as beside:
+        beside.submit(server.serve_forever, 0.1)
+        yield f"http://127.0.0.1:{server.server_port}/hook"
+        server.shutdown()
+
+
+def of_release(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
+    """Our software was changed just now, and its process dies over a payment. Afterwards the change is long ago."""
+    version = f"trigger-{fresh_key()[-8:]}"
+    stage.link.must("POST", "/releases", {"version": version, "says": "daozhang trigger us.release"}, key=fresh_key())
+    time.sleep(_HEARD_OF_RELEASE_S)
+    seen = of_kill(stage, told)
+    advance(stage, _RELEASE_IS_OLD_S)
+    return seen
 
 
 PLAYS: Mapping[str, Callable[[Stage, dict[str, Any]], dict[str, Any]]] = {
     "payer": of_payer, "chaos": of_chaos, "qr": of_qr, "crowd": of_crowd, "egress": of_egress, "kill": of_kill,
-    "device": of_device, "speaker": of_speaker, "scan": of_scan, "lookup": of_lookup,
+    "device": of_device, "speaker": of_speaker, "scan": of_scan, "lookup": of_lookup, "twice": of_twice, "plate_payment": of_plate_payment,
+    "plate": of_plate, "funds": of_funds, "webhook": of_webhook, "release": of_release,
 }  # fmt: skip

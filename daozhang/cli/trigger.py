@@ -13,7 +13,8 @@ from daozhang.cli.link import Link
 from daozhang.cli.pay import show_payment
 from daozhang.cli.plays import Stage, play
 from daozhang.cli.say import Oops, Talk, verb
-from daozhang.cli.tell import cause_line
+from daozhang.cli.standing import show_cause
+from daozhang.cli.tell import PEOPLE, cause_line
 from daozhang.flow import shelf
 
 # Events that are reached without a fault, or by one that has no cause of its own.
@@ -47,13 +48,25 @@ def trigger(talk: Talk, what: str, amount: int, wait: float) -> None:
         raise Oops(f"没有 {what}。相近的:{near}", f"there is no {what}. Near to it: {near}", code=2)
     told = play(Stage(talk, Link(talk.data), amount, wait), stage)
     found = named_in(told, what)
-    talk.document({**told, "trigger": {"what": what, "named": found}})
+    card = shelf.picture_of(what) if found else None
+    talk.document({**told, "trigger": {"what": what, "named": found, "cause": card}})
     if told.get("object") == "payment":
         show_payment(talk, told)
-    cause = told.get(found) if found else None
-    if isinstance(cause, dict):
-        talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
+        cause = told.get(found) if found else None
+        if isinstance(cause, dict):
+            talk.show(f"  {cause_line(talk, cause)}  {talk.word(cause['says'])}")
+    elif isinstance(told.get("cause"), dict):
+        show_cause(talk, told)
+    elif card is not None:
+        _card(talk, card)
     sys.exit(0)
+
+
+def _card(talk: Talk, card: dict[str, Any]) -> None:
+    """Where the answer names a cause by its id alone, the shelf says the rest."""
+    talk.show(f"  {card['number']} {card['id']}  {talk.word(card['says'])}")
+    for person, words in (card["next"] or card["meanwhile"]).items():
+        talk.show(f"  {talk.pick(PEOPLE[person], person)}: {talk.word(words)}")
 
 
 def named_in(told: dict[str, Any], cause: str) -> str:

@@ -69,7 +69,8 @@ class RetryRule(Struct):
 
 
 class CauseCard(Struct, rename={"class_": "class"}):
-    """A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved."""
+    """A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved.
+    ``money_safe``: false where money may be on its way to somebody else."""
 
     id: str
     object: str
@@ -84,6 +85,7 @@ class CauseCard(Struct, rename={"class_": "class"}):
     examples: list[Example]
     stage: dict[str, Any]
     class_: list[str] = []
+    money_safe: bool = True
 
 
 class CausePage(Struct):

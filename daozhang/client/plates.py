@@ -6,16 +6,6 @@ from daozhang.client import words as say
 from daozhang.client.causes import Words
 
 
-class PlateSign(Struct):
-    """What the shop prints: the address of the payer's page, and the same as a QR (SVG)."""
-
-    object: str
-    till: str
-    token: str
-    url: str
-    picture: str
-
-
 class PlateWallet(Struct):
     name: str
     words: Words

@@ -379,7 +379,8 @@ class ChannelAccount(Struct):
 
 
 class WebhookEndpoint(Struct):
-    """``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures."""
+    """``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures.
+    ``cause`` where one endpoint is looked at."""
 
     id: str
     object: str
@@ -397,6 +398,8 @@ class WebhookEndpoint(Struct):
     created_at: say.Time | None
     secret: str | None = None
     old_secret_until: say.Time | None = None
+    cause: Cause | None = None
+    next_step: NextStep | None = None
 
 
 class WebhookAttempt(Struct):

@@ -114,15 +114,28 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """An alert that an addressee has not taken yet. ``target``: its place in the file of addressees; ``alert``: the same for
+    every repeat; ``tries``: how often it was tried before."""
+
+    target: str
+    incident: str
+    alert: str
+    said: Mapping[str, Any]
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What one writer does to an incident, in one transaction: its new snapshot, the payments that joined, a line for its
-    story, and the event that its merchants hear when it is published (empty: none)."""
+    story, the event that its merchants hear when it is published (empty: none), and who is to be alerted."""
 
     incident: Incident
     hits: tuple[Hit, ...] = ()
     says: Mapping[str, str] = field(default_factory=dict)
     by: str = "rule"
     event: str = ""
+    alerts: tuple[Owed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,12 @@ class Incidents(Protocol):
     async def hits_of(self, incident_id: str, merchant: str = "") -> Scope: ...
     async def incident_of(self, payment_id: str) -> str:
         """The published incident that concerns a payment; empty: none."""
+
+    async def owed_alerts(self, now_ms: int, lease_ms: int, most: int) -> list[Owed]:
+        """Those that are due; nobody else gets them for ``lease_ms``."""
+
+    async def alert_tried(self, owed: Owed, again_ms: int) -> None:
+        """``again_ms`` 0: it was taken, or is given up. Nothing happens where there is newer news."""
 
     async def add_window(self, window: Maintenance) -> None:
         """A notice that is heard again lasts longer."""

@@ -54,9 +54,9 @@ class Manners:
         comes sooner. The window's end, its one query and the undo stay where they are; counted queries are counted already."""
         if self.query_gaps_ms:
             return self
-        slow = min(2 * self.slow_ms, max(self.slow_ms, self.window_ms // 4))
+        slow = min(2 * self.slow_ms, max(self.slow_ms, self.window_ms // 3))
         return replace(self, first_query_ms=max(self.first_query_ms, self.every_ms), every_ms=max(self.every_ms, self.slow_ms), slow_ms=slow,
-                       qr_every_ms=max(self.qr_every_ms, slow), deferred_gaps_ms=tuple(2 * gap for gap in self.deferred_gaps_ms))  # fmt: skip
+                       qr_every_ms=2 * self.qr_every_ms, deferred_gaps_ms=tuple(2 * gap for gap in self.deferred_gaps_ms))  # fmt: skip
 
     @staticmethod
     def of(table: dict[str, Any]) -> "Manners":

@@ -7,15 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from daozhang.diagnosis.signs import FAMILIES
+from daozhang.diagnosis.signs import FAMILIES, FIELDS, TAKING
 
 PEOPLE = ("cashier", "payer", "merchant", "support", "operations", "developer")
-QUESTIONS = ("information", "money", "till")
+QUESTIONS = ("information", "money", "till", "funds", "receiver", "plate")
 Words = Mapping[str, str]
 Steps = Mapping[str, Words]
 
 UNKNOWN = "unknown.unknown"
-_FIELDS = {"id", "number", "party", "class", "separated_by", "says", "meanwhile", "next", "examples", "expects", "stage"}
+_FIELDS = {
+    "id", "number", "party", "class", "separated_by", "money_safe", "says", "meanwhile", "next", "examples", "expects", "stage", "not_drilled",
+}  # fmt: skip
 
 
 class BadCause(ValueError):
@@ -34,10 +36,14 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class Expects:
     """What a dark payment, or a silent till, would show if this were the cause: for each family of `signs` the values and
-    how often. ``prior``: how common it is among all dark ones before anything is known."""
+    how often. ``prior``: how common it is among all dark ones before anything is known. ``about``: what it is looked for
+    in, a payment or its till (``taking``) or one of the others of FIELDS. ``worked_out``: the chance of each family and
+    value once `weigh` has met it."""
 
     prior: float
     of: Mapping[str, Mapping[str, float]]
+    about: str = TAKING
+    worked_out: dict[tuple[str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,8 @@ class Cause:
 
     ``meanwhile`` holds while nothing is proven (nobody charges again), ``next`` once it is proven that no money moved.
     Each has one sentence per person and language, or is empty where the verdict's own sentences say it all. ``stage`` is
-    how the sandbox makes it really happen: the name of a play and what it is given (`daozhang trigger`).
+    how the sandbox makes it really happen: the name of a play and what it is given (`daozhang trigger`). ``money_safe``
+    is false where money may be on its way to somebody else. ``not_drilled``: why no fault of a drill brings it about.
     """
 
     id: str
@@ -61,6 +68,8 @@ class Cause:
     examples: tuple[Example, ...]
     expects: Expects | None = None
     stage: Mapping[str, Any] = field(default_factory=dict)
+    money_safe: bool = True
+    not_drilled: Words = field(default_factory=dict)
 
     @property
     def safe_to_retry(self) -> bool:
@@ -116,19 +125,24 @@ def _of(table: Mapping[str, Any]) -> Cause:
         tuple(Example(one["question"], one["given"], one["named"]) for one in table.get("examples", ())),
         _expects(table.get("expects")),
         table.get("stage", {}),
+        table.get("money_safe", True),
+        table.get("not_drilled", {}),
     )
 
 
 def _expects(table: Mapping[str, Any] | None) -> Expects | None:
     if table is None:
         return None
-    return Expects(float(table["prior"]), {name: values for name, values in table.items() if name != "prior"})
+    families = {name: values for name, values in table.items() if name not in ("prior", "about")}
+    return Expects(float(table["prior"]), families, table.get("about", TAKING))
 
 
 def _wrong_expects(cause: Cause) -> list[str]:
     if cause.expects is None:
         return []
     wrong = [] if cause.expects.prior > 0 else ["its prior is above nothing"]
+    if cause.expects.about not in FIELDS:
+        wrong.append(f"it is looked for in {', '.join(FIELDS)}")
     for family, values in cause.expects.of.items():
         known = FAMILIES.get(family)
         if known is None:
@@ -156,7 +170,7 @@ def _wrong(cause: Cause, table: Mapping[str, Any], stem: str) -> list[str]:
     if not cause.stage.get("play"):
         wrong.append("nobody can stage it: [stage] names a play")
     spoken = [cause.says, *cause.meanwhile.values(), *cause.next.values()]
-    if not all(words.get("zh") and words.get("en") for words in [*spoken, *filter(None, [cause.separated_by])]):
+    if not all(words.get("zh") and words.get("en") for words in [*spoken, *filter(None, [cause.separated_by, cause.not_drilled])]):
         wrong.append("a language is missing")
     if {one.named for one in cause.examples} != {True, False}:
         wrong.append("it needs an example that is named and one that is not")

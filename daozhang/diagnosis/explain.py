@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from daozhang.diagnosis.cause import Words
 from daozhang.diagnosis.facts import Crowd
-from daozhang.diagnosis.signs import Signs
+from daozhang.diagnosis.signs import TAKING, Signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,18 @@ _SIGN: dict[tuple[str, str], tuple[str, str]] = {
     ("speaker", "failed"): ("云音箱说没播成", "the speaker says that it could not play"),
     ("notify", "never"): ("通知一直没有来", "the notify never came"),
     ("notify", "late"): ("通知来晚了", "the notify came late"),
+    ("account", "invalid"): ("银行说结算账户无效", "the bank says that the settlement account is not valid"),
+    ("account", "other"): ("银行说户名或账号不符", "the bank says that name or number of the account differ"),
+    ("payout", "waiting"): ("出款在等", "the payout waits"),
+    ("payout", "returned"): ("银行退回了出款", "the bank returned the payout"),
+    ("hold", "held"): ("出款被暂停", "payouts are on hold"),
+    ("balance", "below"): ("待结算金额不到起付额", "what is to be settled is below the least payout"),
+    ("day", "holiday"): ("今天银行不入账", "banks pay nothing in today"),
+    ("hour", "after"): ("钱到得晚于当日截止时间", "the money came after the day's cut-off"),
+    ("capacity", "full"): ("出款银行额度用完", "the paying bank's quota is used up"),
+    ("receiver", "failing"): ("回调地址接连失败", "the webhook endpoint fails again and again"),
+    ("receiver", "refusing"): ("回调地址拒绝了签名(401或403)", "the webhook endpoint refuses what we sign (401 or 403)"),
+    ("plate", "other"): ("码牌读出别的内容", "the plate reads as something else"),
 }
 
 
@@ -98,7 +110,8 @@ def explain(found: Signs, crowd: Crowd | None) -> tuple[Step, ...]:
     if hop is not None:
         zh, en = _HOP[hop.value]
         steps.append(Step("hop", {"zh": zh, "en": en}, hop.lines))
-    steps.append(_blast(found, crowd))
+    if found.about == TAKING:
+        steps.append(_blast(found, crowd))
     said = found.shown.get("said")
     if said is not None:
         steps.append(Step("signs", {"zh": f"渠道的话指向 {said.value}", "en": f"the channel's words point to {said.value}"}, said.lines))

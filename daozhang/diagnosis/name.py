@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daozhang.core.evidence import Evidence, Op, Proves
-from daozhang.core.payment import NOTHING_TAKEN, OPEN, Payment, State, Undone
+from daozhang.core.payment import NOTHING_TAKEN, OPEN, Method, Payment, State, Undone
 from daozhang.diagnosis.cause import UNKNOWN, Cause, Words, get, shelf
 from daozhang.diagnosis.explain import Step, explain, explain_rule
 from daozhang.diagnosis.facts import DARK_MS, NOBODY_LOOKED, Around, Crowd, Facts, Terminal, untold
-from daozhang.diagnosis.signs import Signs, of_till, signs
+from daozhang.diagnosis.signs import TAKING, USUAL, Signs, of_till, signs
 from daozhang.diagnosis.weigh import Weighed, weigh
 
-__all__ = ["DARK_MS", "CauseNamed", "Named", "name_causes", "name_till"]
+__all__ = ["DARK_MS", "CauseNamed", "Named", "name_causes", "name_standing", "name_till"]
 
 # What the shop's request reached us proves: these links have done their part.
 _REACHED_US = ("device", "network", "operator", "payer")
@@ -37,6 +37,7 @@ _LIKELY_FROM = 0.15  # no cause reaches it: we do not know
 _OUT = 0.02  # a party that is less probable altogether may be ruled out
 # The probability of what a rule names: our record or verified words, one reading among few, nothing to go by.
 _PROVEN, _RULED, _OPEN = 0.995, 0.9, 0.3
+STATIC_CODE_FEN = 50_000  # a static code's limit by payer and day (level D); held on the payer's side, so we only see that nobody paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,15 @@ def name_till(terminal: Terminal, now_ms: int, crowd: Crowd | None = None) -> Ca
     if not ill or (ill == ["gone"] and not terminal.offline_ms and not terminal.heard_ms):
         return None
     return _weighed(found, None, crowd)
+
+
+def name_standing(found: Signs) -> CauseNamed | None:
+    """What is wrong with a thing that stands (`standing`): an account, a receiver, a plate. None: nothing is known to be."""
+    usual = {name: max(values, key=lambda value: values[value]) for name, values in USUAL.items()} | {"payout": ""}
+    well = ("waiting", "sent", "arrived")
+    if not any(sign.value != usual.get(name) and sign.value not in well for name, sign in found.shown.items()):
+        return None
+    return _weighed(found, None, None)
 
 
 # -- why was there no information? -------------------------------------------------------------------------------------
@@ -145,7 +155,7 @@ def _of_doubt(p: Payment, evidence: Sequence[Evidence]) -> CauseNamed | None:
     if hint and get(hint) is None:
         return _named(UNKNOWN, p, "unknown", lines, _REACHED_US)
     cause = get(hint)
-    if cause is not None and cause.expects is None:
+    if cause is not None and (cause.expects is None or cause.expects.about != TAKING):
         return _named(hint, p, "likely", lines, _REACHED_US)
     return None
 
@@ -165,7 +175,9 @@ def _weighed(found: Signs, p: Payment | None, crowd: Crowd | None) -> CauseNamed
     )
     known = best.cause.id != UNKNOWN and best.probability >= _LIKELY_FROM
     chosen = best.cause if known else shelf()[UNKNOWN]
-    order = ("said", "symptom", "hop", "later", "notify", "pace")
+    # Members that show nothing of their own are weighed with nobody, and cannot be told from it either.
+    members += tuple(one for one in best.cause.class_ if one not in members and (other := get(one)) is not None and other.expects is None)
+    order = ("said", "symptom", "hop", "later", "notify", "pace") if found.about == TAKING else tuple(found.shown)
     lines = tuple(dict.fromkeys(line for name in order if name in found.shown for line in found.shown[name].lines))
     return CauseNamed(
         chosen.id, chosen.number, members if known and len(members) > 1 else (), chosen.party, _name_of(chosen, p, crowd),
@@ -217,7 +229,8 @@ def _no_money(p: Payment, evidence: Sequence[Evidence], facts: Facts) -> CauseNa
     waited = asked_payer or (p.method.shown and bool(p.qr) and not _doubtful(p))
     if waited:
         lines = _lines(evidence, Proves.WAITING)
-        return _named("payer.not_completed", p, "likely", lines + decides, ("device", "us"))
+        over = p.method is Method.PLATE and p.amount_fen > STATIC_CODE_FEN
+        return _named("limit.static_code" if over else "payer.not_completed", p, "likely", lines + decides, ("device", "us"))
     said = get(str((p.doubt or {}).get("hint") or ""))
     if p.undone is Undone.ABSENT and said is not None and said.party in _NEVER_MADE:
         return _named(said.id, p, "likely", decides, _ANSWERED)  # its words named why the order never came to be

@@ -13,7 +13,7 @@ _GROUPS = {
     "http_503": "error", "http_5xx": "error", "error": "error", "cut": "unreadable", "unverified": "unreadable",
     "unseen": "unreadable",
 }  # fmt: skip
-_APART = frozenset({"platform.rejected_config", "integration.idempotency"})
+_APART = frozenset({"platform.rejected_config", "integration.idempotency", "integration.signature"})
 
 
 NOWHERE = ("", "", "")

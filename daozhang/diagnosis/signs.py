@@ -11,6 +11,11 @@ from daozhang.core.evidence import Op, Proves
 from daozhang.core.payment import State
 from daozhang.diagnosis.facts import DARK_MS, SILENT_MS, Call, Crowd, Facts, Terminal, first, untold
 
+# What a cause is looked for in: a payment or its till; what becomes of the money afterwards; a merchant's program that we
+# tell; a code plate on the wall (`standing`).
+TAKING, FUNDS, RECEIVER, PLATE = "taking", "funds", "receiver", "plate"
+FIELDS = (TAKING, FUNDS, RECEIVER, PLATE)
+
 # Every family and its values; a cause file that names another is refused.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     # the first link that does not prove that it saw the payment
@@ -55,6 +60,22 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "speaker": ("played", "muted", "offline", "unbound", "silent", "failed"),
     # the notify of an order whose result came by query
     "notify": ("never", "late"),
+    # the merchant's settlement account, as its bank's words tell
+    "account": ("good", "invalid", "other"),
+    # the last payout
+    "payout": ("waiting", "sent", "arrived", "returned"),
+    "hold": ("none", "held"),
+    # what is to be settled, against the least payout
+    "balance": ("enough", "below"),
+    # whether banks pay in today, and whether the money came before the day's cut-off
+    "day": ("workday", "holiday"),
+    "hour": ("before", "after"),
+    # the paying bank's quota
+    "capacity": ("free", "full"),
+    # what the merchant's program answers
+    "receiver": ("well", "failing", "refusing"),
+    # what the code plate on the wall reads as
+    "plate": ("own", "other"),
 }  # fmt: skip
 
 # What is usual where a cause's file does not name the family: nearly every device is well, nearly no bank has a notice.
@@ -62,6 +83,10 @@ USUAL: Mapping[str, Mapping[str, float]] = {
     "notice": {"none": 0.97}, "release": {"none": 0.95}, "power": {"good": 0.95}, "line": {"good": 0.9},
     "sim": {"active": 0.99}, "data": {"left": 0.99}, "clock": {"right": 0.99}, "software": {"current": 0.95},
     "standing": {"active": 0.99}, "parts": {"good": 0.97}, "gone": {"here": 0.95}, "pace": {"normal": 0.8},
+    # What was told of a thing that stands is not there by chance.
+    "account": {"good": 0.998}, "payout": {"waiting": 0.5, "sent": 0.2, "arrived": 0.298}, "hold": {"none": 0.998},
+    "balance": {"enough": 0.998}, "day": {"workday": 0.998}, "hour": {"before": 0.998}, "capacity": {"free": 0.998},
+    "receiver": {"well": 0.998}, "plate": {"own": 0.998},
 }  # fmt: skip
 
 _SYMPTOMS = {
@@ -97,10 +122,12 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """``shown``: a value for each family that something is known about. ``fits``: log-likelihoods of the blast radius."""
+    """``shown``: a value for each family that something is known about. ``fits``: log-likelihoods of the blast radius.
+    ``about``: one of FIELDS."""
 
     shown: Mapping[str, Sign]
     fits: Mapping[str, float] = field(default_factory=dict)
+    about: str = TAKING
 
 
 def signs(facts: Facts) -> Signs:

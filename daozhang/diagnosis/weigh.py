@@ -1,10 +1,10 @@
 """Weighing: from signs to a ranked list of causes with probabilities. Each cause's own file says what it would show."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
-from daozhang.diagnosis.cause import Cause, Expects
+from daozhang.diagnosis.cause import UNKNOWN, Cause, Expects
 from daozhang.diagnosis.signs import FAMILIES, USUAL, Signs
 
 _LEAST = 0.003  # nothing is impossible that a person wrote down in a file
@@ -23,8 +23,14 @@ class Weighed:
 
 
 def weigh(found: Signs, causes: Iterable[Cause]) -> list[Weighed]:
-    """The most probable first. Only causes that say what they would show take part."""
-    scored = [(cause, _score(cause.id, cause.expects, found)) for cause in causes if cause.expects is not None]
+    """The most probable first. Only causes that say what they would show, and are looked for in this, take part."""
+    top_fit = max(found.fits.values(), default=0.0)
+    places = [(name, exp(fit - top_fit)) for name, fit in found.fits.items()]
+    scored = [
+        (cause, _score(cause.id, cause.expects, found, places))
+        for cause in causes
+        if cause.expects is not None and (cause.expects.about == found.about or cause.id == UNKNOWN)
+    ]
     if not scored:
         return []
     top = max(score for _, score in scored)
@@ -34,16 +40,27 @@ def weigh(found: Signs, causes: Iterable[Cause]) -> list[Weighed]:
     return sorted(ranked, key=lambda one: (-one.probability, one.cause.id))
 
 
-def _score(cause_id: str, expects: Expects, found: Signs) -> float:
-    score = log(expects.prior)
+def _score(cause_id: str, expects: Expects, found: Signs, places: Sequence[tuple[str, float]]) -> float:
+    """Log of how well it explains what is shown. The crowd's word is soft: each place counts as much as it explains."""
+    product, known = expects.prior, expects.worked_out
     for family, sign in found.shown.items():
-        expected = expects.of.get(family)
-        if family == "said" and expected is None:
-            expected = {cause_id: _NAMED}
-        score += log(chance(expected, family, sign.value))
-    if found.fits:
-        score += _place(expects.of.get("blast"), found.fits)
-    return score
+        part = known.get((family, sign.value))
+        product *= part if part is not None else _work_out(cause_id, expects, family, sign.value)
+    if not places:
+        return log(product)
+    place = 0.0
+    for name, weight in places:
+        part = known.get(("blast", name))
+        place += weight * (part if part is not None else _work_out(cause_id, expects, "blast", name))
+    return log(product) + log(place)
+
+
+def _work_out(cause_id: str, expects: Expects, family: str, value: str) -> float:
+    expected = expects.of.get(family)
+    if family == "said" and expected is None:
+        expected = {cause_id: _NAMED}
+    expects.worked_out[family, value] = part = chance(expected, family, value)
+    return part
 
 
 def chance(expected: Mapping[str, float] | None, family: str, value: str) -> float:
@@ -57,9 +74,3 @@ def chance(expected: Mapping[str, float] | None, family: str, value: str) -> flo
         return max(expected[value], _LEAST)
     left = 1 - sum(expected.values())
     return max(left / max(size - len(expected), 1), _LEAST)
-
-
-def _place(expected: Mapping[str, float] | None, fits: Mapping[str, float]) -> float:
-    """The crowd's word is soft: each place counts as much as it explains."""
-    top = max(fits.values())
-    return top + log(sum(chance(expected, "blast", name) * exp(fit - top) for name, fit in fits.items()))

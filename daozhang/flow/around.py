@@ -1,10 +1,11 @@
-"""What stands in the books and is needed all the time, read every few seconds: maintenance, open incidents, probes, what tills told."""
+"""What stands in the books and is needed all the time, read every few seconds: maintenance, open incidents, probes, releases, what tills told."""
 
 import contextlib
 
 from daozhang.core.faults import Fault
 from daozhang.core.incident import Incidents
 from daozhang.core.ports import Clock
+from daozhang.core.stated import Statements, changed_ms
 from daozhang.diagnosis.facts import Notice
 from daozhang.flow.lookout import Lookout
 
@@ -15,12 +16,13 @@ HERE = "here"
 _PROBE_LIVES_MS = 120_000
 
 
-async def keep_looking(lookout: Lookout, books: Incidents, clock: Clock) -> None:
+async def keep_looking(lookout: Lookout, books: Incidents, stated: Statements, clock: Clock) -> None:
     """For ever; what cannot be read at the moment stays as it was known last."""
     rounds = 0
     while True:
         with contextlib.suppress(Fault, OSError):
             await look(lookout, books, clock.now_ms())
+            lookout.released_ms = changed_ms(await stated.releases())
             if rounds % _TILLS_EVERY == 0:
                 lookout.about = await books.tills_about()
             rounds += 1

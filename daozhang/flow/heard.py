@@ -98,6 +98,8 @@ async def _quarantine(house: House, judged: Judged, payment: Payment | None) -> 
     """Write it down, look for ourselves, and let people know; the channel is not told "received"."""
     what = judged.finding.alarm or "order"
     detail: dict[str, Any] = {"order_no": judged.order_no, **judged.finding.detail}
+    if what == "signature":
+        detail["cause"] = "integration.signature"
     await _alarm(house, f"notify.bad_{what}", payment.id if payment else judged.order_no, detail)
     if payment is not None:
         house.proc.spawn(look_now(house, payment.id), f"look after notify {payment.id}")

@@ -15,6 +15,7 @@ from daozhang.core.manners import Manners
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
 from daozhang.core.refund import Refund
+from daozhang.core.stated import Statements
 from daozhang.flow.code_watch import CodeWatch
 from daozhang.flow.doorkeeper import OPERATIONAL, Doorkeeper, state_of
 from daozhang.flow.lookout import Lookout
@@ -53,6 +54,7 @@ class House:
     lookout: Lookout | None = None  # what happens to others, where somebody looks
     renewing: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # accounts whose channel's keys are being fetched
     incidents: Incidents | None = None  # the books of incidents and maintenance, where there are some
+    stated: Statements | None = None  # what was told about accounts and plates, and our own releases, where that is kept
     codes: CodeWatch | None = None  # what all processes see of codes that are tried out; a door alone has its own
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     _accounts: dict[str, tuple[int, AccountRow]] = field(default_factory=dict)

@@ -39,6 +39,7 @@ class Lookout:
         self.incidents: tuple[Incident, ...] = ()  # open ones, drafts too
         self.elsewhere: Mapping[str, bool] = {}  # channel -> whether a probe from another place was answered just now
         self.probed: Mapping[str, Probe] = {}  # channel -> our own last probe
+        self.released_ms = 0  # when our own software was changed last
         self.accounts: dict[str, str] = {}  # channel -> the account that was in use last
         self.health = Health()
         self._banks: dict[str, str] = {}
@@ -146,7 +147,7 @@ async def look_around(lookout: Lookout | None, fleet: Fleet | None, p: Payment, 
         states = await fleet.device_states(near) if near else {}
         terminals = tuple(terminal_of(one, states.get(one.id)) for one in near if one.till == p.till or one.speaks)
         announcements = tuple(await fleet.announcements_of(p.id)) if terminals else ()
-    return Around(terminals, announcements, lookout.notices, lookout.crowd(p), lookout.elsewhere.get(p.channel))
+    return Around(terminals, announcements, lookout.notices, lookout.crowd(p), lookout.elsewhere.get(p.channel), lookout.released_ms)
 
 
 def terminal_of(device: Device, state: DeviceState | None) -> Terminal:

@@ -16,8 +16,8 @@ def picture_of(which: str) -> dict[str, Any] | None:
 
 
 def picture(cause: Cause) -> dict[str, Any]:
-    """``looks_at``: the families of facts that speak for it. Money is safe in all of them: nothing is charged again before
-    a proven end, which ``safe_to_retry`` says has words for."""
+    """``looks_at``: the families of facts that speak for it. Nothing is charged again before a proven end, which
+    ``safe_to_retry`` says has words for; ``money_safe`` is false where money may be on its way to somebody else."""
     return {
         "id": cause.id,
         "object": "cause",
@@ -30,6 +30,7 @@ def picture(cause: Cause) -> dict[str, Any]:
         "next": {person: dict(words) for person, words in cause.next.items()},
         "looks_at": sorted(cause.expects.of) if cause.expects is not None else [],
         "safe_to_retry": {"while_unproven": False, "once_not_paid": cause.safe_to_retry},
+        "money_safe": cause.money_safe,
         "examples": [{"question": one.question, "given": dict(one.given), "named": one.named} for one in cause.examples],
         "stage": dict(cause.stage),
     }

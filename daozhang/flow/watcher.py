@@ -4,12 +4,12 @@ Every working process counts what it sees, so that the next one can lead at once
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.ids import ulid
-from daozhang.core.incident import Incidents, Step
+from daozhang.core.incident import Incidents, Owed, Step
 from daozhang.core.payment import Payment
 from daozhang.diagnosis.window import Sighting
 from daozhang.flow.house import House
@@ -20,17 +20,18 @@ from daozhang.watch.whose import Ranked
 log = logging.getLogger("daozhang.watcher")
 LOOK_MS = 1_000
 LEASE_MS = 5_000
-Told = Callable[[Step], Awaitable[None]]
+Owes = Callable[[Step], tuple[Owed, ...]]
 
 
-async def nobody(_step: Step) -> None:
+def nobody(_step: Step) -> tuple[Owed, ...]:
     """No alerts are wanted."""
+    return ()
 
 
 class Watcher:
-    """``run`` until ``stop``. ``alert`` is told of every step that has news, after it is durable."""
+    """``run`` until ``stop``. ``alert`` says who is owed an alert of a step that has news; it is written down with it."""
 
-    def __init__(self, house: House, books: Incidents, *, livemode: bool = False, publish_at: int = 20, alert: Told = nobody) -> None:
+    def __init__(self, house: House, books: Incidents, *, livemode: bool = False, publish_at: int = 20, alert: Owes = nobody) -> None:
         self._house, self._books, self._alert = house, books, alert
         self._livemode, self._publish_at = livemode, publish_at
         self._stopping = self._leads = False
@@ -112,7 +113,9 @@ class Watcher:
     async def _write(self, step: Step) -> Step | None:
         """In one transaction. Another writer's word is read at the next look, and ours is said again then."""
         i = step.incident
-        over = Step(changed(i, version=self._versions.get(i.id, i.version)), step.hits, step.says, step.by, step.event)
+        at = changed(i, version=self._versions.get(i.id, i.version))
+        alerts = self._alert(Step(changed(at, version=at.version + 1), says=step.says)) if step.event else ()
+        over = Step(at, step.hits, step.says, step.by, step.event, alerts)
         try:
             stored = await self._books.write_incident(over)
         except Conflict:
@@ -126,5 +129,4 @@ class Watcher:
         if step.event:
             log.info(step.event, extra={"incident": stored.id, "stage": stored.stage.value, "party": stored.party,
                                         "place": f"{stored.place} {stored.place_name}", "payments": stored.payments})  # fmt: skip
-            await self._alert(Step(stored, step.hits, step.says, step.by, step.event))
         return step

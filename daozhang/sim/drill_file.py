@@ -233,6 +233,9 @@ def _channels_by_name(world: World, at: _At) -> World:
     return msgspec.structs.replace(world, wallets=named)
 
 
+_NO_FAULT = {"zh": "演练里还没有引发它的故障", "en": "no fault of a drill brings it about yet"}
+
+
 def channels() -> dict[str, str]:
     """Every name a file may use for a channel, and the shelf's."""
     own = {channel.name: channel.name for channel in Shelf.look()}
@@ -248,9 +251,8 @@ def _fault(at: _At, drill: Drill) -> Fault:
         near = nearest(cause, shelf())
         raise given["cause"].bad(f"没有叫 {cause} 的原因{near[0]}", f"there is no cause called {cause}{near[1]}")
     if cause not in PLAYS:
-        near = nearest(cause, PLAYS)
-        raise given["cause"].bad(f"{cause} 是一个结论,演练里没有能引发它的故障{near[0]}",
-                                 f"{cause} is a conclusion: no fault in a drill brings it about{near[1]}")  # fmt: skip
+        why = shelf()[cause].not_drilled or _NO_FAULT
+        raise given["cause"].bad(f"{cause} 演练不了:{why['zh']}", f"no drill brings {cause} about: {why['en']}")
     _allowed(cause, given)
     at_s = given["at"].seconds("at") if "at" in given else 0.0
     if at_s >= drill.minutes * 60:

@@ -33,7 +33,7 @@ def page(name: str, seed: int, report: dict[str, Any], shown: dict[str, Any]) ->
         _figures(report), _heading("故障与说出的原因", "Faults, and what was said"), _timeline(shown),
         _heading("混淆矩阵(行:真实,列:说成)", "Confusion (rows: true, columns: named)"), _matrix(report["confusion"]),
         _heading("说的概率与实际", "What was said, and what was right"), _reliability(shown["bins"]),
-        _heading("每分钟问渠道多少次", "Questions to the channels, by minute"), _asked(shown), _incidents(shown["incidents"]),
+        _heading("每分钟问渠道多少次", "Questions to the channels, by minute"), _asked(shown), _polling(shown["polling"]), _incidents(shown["incidents"]),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
@@ -139,8 +139,28 @@ def _asked(shown: dict[str, Any]) -> str:
     return _svg(y + 6, inside)
 
 
+_PHASES = {"before": "故障前 · before", "during": "故障中 · during", "after": "恢复后 · after"}
+
+
+def _polling(told: dict[str, list[dict[str, Any]]]) -> str:
+    """Queries of each sick channel, and in brackets what an unthrottled poller would have asked."""
+    if not told:
+        return ""
+    head = "<tr><th><th><th>无信息的支付 · dark payments<th>查询 · queries<th>每笔 · for each<th>每分钟 · a minute"
+    rows = [f"<tr><td>{escape(name)}<td>{_PHASES[one['phase']]}<td class=n>{one['dark']}" + "".join(
+        f"<td class=n>{_or_dash(one[kind])} ({_or_dash(one[eager])})" for kind, eager in (
+            ("queries", "unthrottled"), ("per_payment", "unthrottled_per_payment"), ("per_minute", "unthrottled_per_minute")))
+        for name, phases in told.items() for one in phases]  # fmt: skip
+    title = _heading("查询有没有减少(括号里:不减速会问多少)", "Did the queries fall? (in brackets: asked without slowing down)")
+    return f"{title}<table>{head}{''.join(rows)}</table>"
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
 def _incidents(seen: Sequence[dict[str, Any]]) -> str:
     if not seen:
         return ""
-    rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
+    rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td>{escape(one['place'])}<td class=n>{one['payments']}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
     return f"{_heading('看到的事件', 'Incidents that were seen')}<table>{rows}</table>"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daozhang.core.payment import OPEN, State
+from daozhang.sim.drill_asked import Open, polling
 from daozhang.sim.drill_file import Drill
-from daozhang.sim.drill_incidents import Incidents
 from daozhang.sim.drill_look import Episode, Looker, settled
+from daozhang.sim.drill_watch import Judged
 from daozhang.sim.drill_world import DrillWorld, play
 from daozhang.sim.world import START_MS
 
@@ -36,7 +37,8 @@ def run_drill(drill: Drill, seed: int) -> Ran:
         await world.open()
         world.prepare()
         background = [asyncio.ensure_future(work) for work in (
-            world.look_after(), world.namer.run(), world.notifies(), world.fleet.live(), looker.watch_tills())]  # fmt: skip
+            world.look_after(), world.namer.run(), world.watch.watcher.run(), world.watch.look_around(), world.notifies(), world.fleet.live(),
+            looker.watch_tills())]  # fmt: skip
         await world.sell(looker.follow)
         background.pop().cancel()
         await world.settle()
@@ -59,8 +61,7 @@ def percentiles(values: Iterable[float]) -> dict[str, float | None]:
 
 def graded(world: DrillWorld, episodes: Sequence[Episode]) -> Ran:
     truth = Truth(world)
-    incidents = Incidents(world.faults)
-    incidents.see(episodes)
+    incidents = Judged(world.watch, world.faults, world.by_payment, world.end_ms)
     confusion: dict[str, Counter[str]] = defaultdict(Counter)
     for one in episodes:
         said = one.last
@@ -172,7 +173,7 @@ class Truth:
         return sum(not sale.told_ms or not payments[ident].proven for ident, sale in self._world.by_payment.items())
 
 
-def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, Any]], incidents: Incidents) -> dict[str, Any]:
+def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, Any]], incidents: Judged) -> dict[str, Any]:
     minutes = round(world.drill.minutes + 1)
     said: dict[str, list[int]] = defaultdict(lambda: [0] * (minutes + 1))
     true: dict[str, list[int]] = defaultdict(lambda: [0] * (minutes + 1))
@@ -185,4 +186,28 @@ def _page(world: DrillWorld, episodes: Sequence[Episode], bins: list[dict[str, A
     faults = [{"cause": one.fault.cause, "from_s": (one.from_ms - START_MS) / 1000, "until_s": (one.until_ms - START_MS) / 1000,
                "where": one.bank or one.channel or one.fault.till or one.fault.merchant, "struck": one.struck} for one in world.faults]  # fmt: skip
     return {"faults": faults, "said": dict(said), "true": dict(true), "bins": bins, "asked": asked, "minutes": minutes,
-            "refused_second_charges": world.refused, "incidents": incidents.table(START_MS)}  # fmt: skip
+            "polling": _polling(world), "refused_second_charges": world.refused, "incidents": incidents.table(START_MS)}  # fmt: skip
+
+
+def _polling(world: DrillWorld) -> dict[str, list[dict[str, Any]]]:
+    """Of each channel with a fault of the wire: the longest such fault splits the time."""
+    told = {}
+    for name in sorted({one.channel for one in world.faults if one.channel and one.fault.play.kind == "wire"}):
+        fault = max((one for one in world.faults if one.channel == name and one.fault.play.kind == "wire"), key=lambda one: one.until_ms - one.from_ms)
+        opens, queries = [], []
+        for ident, sale in world.by_payment.items():
+            p = world.store.payments_[ident]
+            if sale.channel == name:
+                opens.append(Open(_s(p.created_ms), _s(p.decided_ms or world.end_ms), _rhythm_s(world, p.channel, p.method.shown)))
+                queries += [_s(at) for at in sale.queries]
+        told[name] = polling(opens, queries, _s(fault.from_ms), _s(fault.until_ms), _s(world.end_ms))
+    return told
+
+
+def _s(at_ms: int) -> float:
+    return (at_ms - START_MS) / 1000
+
+
+def _rhythm_s(world: DrillWorld, channel: str, shown: bool) -> float:
+    manners = world.house.channel(channel).manners
+    return (manners.qr_every_ms if shown else manners.every_ms) / 1000

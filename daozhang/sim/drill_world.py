@@ -19,7 +19,6 @@ from daozhang.core.fleet import Device, Fleet, Standing
 from daozhang.core.ids import bucket_of_merchant, ulid
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Change, Key, Silent
-from daozhang.diagnosis.facts import Notice
 from daozhang.flow import find_out, heard
 from daozhang.flow.house import House
 from daozhang.flow.janitor import LOOK_EVERY_MS, Janitor
@@ -31,6 +30,7 @@ from daozhang.sim.drill_devices import Box, DrillFleet
 from daozhang.sim.drill_faults import AtWork, Place, draw
 from daozhang.sim.drill_file import Drill
 from daozhang.sim.drill_net import Crashed, DrillNet, Sale
+from daozhang.sim.drill_watch import DrillWatch
 from daozhang.sim.loop import VirtualClock, VirtualLoop, run
 from daozhang.sim.store import SimStore
 from daozhang.sim.world import START_MS, SeededRand, SimTasks, dice
@@ -104,7 +104,8 @@ class DrillWorld:
             self.lookout, cast(Fleet, self.fleet), self.lookout,
         )  # fmt: skip
         self.janitor, self.namer = Janitor(self.house), Namer(self.house)
-        self.lookout.on_dark = self.namer.dark
+        self.watch = DrillWatch(self.house, self.fleet)
+        self.lookout.on_dark, self.namer.on_named = self.namer.dark, self.watch.watcher.named
         self.end_ms = START_MS + round(drill.minutes * 60_000)
         self.healthy, self.refused = True, 0
         self._bell: asyncio.TimerHandle | None = None
@@ -184,16 +185,18 @@ class DrillWorld:
 
     def prepare(self) -> None:
         """What the seed decided comes about at its time."""
-        notices = [Notice("platform", "elsewhere", 0, 1)]
+        self.watch.announce("platform", "elsewhere", START_MS - 7_200_000, START_MS - 3_600_000)  # the calendar is kept
+        self.watch.release(START_MS - 86_400_000)
         for one in self.faults:
             play = one.fault.play
             if one.announced and play.notice in ("platform", "bank"):
-                notices.append(Notice(play.notice, one.channel if play.notice == "platform" else one.bank, one.from_ms, one.until_ms))
+                self.watch.announce(play.notice, one.channel if play.notice == "platform" else one.bank, one.from_ms, one.until_ms)
+            if play.notice == "release":
+                self.loop.call_at(one.from_ms / 1000, self.watch.release, one.from_ms)
             if play.kind in ("till", "speaker"):
                 self.loop.call_at(one.from_ms / 1000, self._begin, one)
                 if one.until_ms < self.end_ms:
                     self.loop.call_at(one.until_ms / 1000, self._end, one)
-        self.lookout.notices = tuple(notices)
 
     def _begin(self, one: AtWork) -> None:
         for box in self.boxes(one):

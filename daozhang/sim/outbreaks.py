@@ -60,6 +60,7 @@ class Told:
     hit: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
     payments: int = 0
+    accused: set[str] = field(default_factory=set)  # banks and channels that were named as the place and are well
 
     @property
     def recall(self) -> float:
@@ -172,6 +173,8 @@ class Town:
                 told.incidents[known] = i
             told.members |= {hit.payment for hit in step.hits}
             right = self._right(i)
+            if i.place in ("bank", "channel") and i.stage is Stage.IDENTIFIED and not self._at(i):
+                told.accused.add(f"{i.place} {i.place_name}")
             if told.found_ms < 0 and self._at(i):
                 told.found_ms = tick - self.onset
             if told.identified_ms < 0 and right and i.stage is Stage.IDENTIFIED:
@@ -180,7 +183,13 @@ class Town:
                 told.recovered_ms = tick - self.heals
 
     def _at(self, i: Incident) -> bool:
-        return i.place == PLACE_OF.get(self.plan.fault, "?")
+        """The kind of place, and of a bank or channel its name."""
+        if i.place != PLACE_OF.get(self.plan.fault, "?"):
+            return False
+        if self.fault is None or i.place == "all":
+            return self.channel in ("", i.place_name)
+        ends = [(channel, bank) for channel in _CHANNELS for bank in _BANKS]
+        return any(self.fault.hits(*one) for one in ends if i.place_name in one)
 
     def _right(self, i: Incident) -> bool:
         party = "platform" if self.plan.fault == "waiting" else self.plan.fault.partition(".")[0]

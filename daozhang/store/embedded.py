@@ -44,6 +44,8 @@ _CONFIG = {
     "autovacuum_vacuum_scale_factor": "0.02",
     "autovacuum_vacuum_cost_delay": "1ms",
     "autovacuum_max_workers": "2",
+    # Every query is led by an index: a third of the usual samples is enough, and no payment waits for the sorting of them.
+    "default_statistics_target": "30",
     "jit": "off",
     "idle_in_transaction_session_timeout": "30s",
     "statement_timeout": "30s",

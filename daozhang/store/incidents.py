@@ -11,7 +11,7 @@ from daozhang.core.changed import changed
 from daozhang.core.directory import Page
 from daozhang.core.faults import Conflict
 from daozhang.core.ids import bucket_of_merchant
-from daozhang.core.incident import Incident, Maintenance, Probe, Scope, Stage, Step, Update
+from daozhang.core.incident import Incident, Maintenance, Owed, Probe, Scope, Stage, Step, Update
 from daozhang.store.directory import page
 from daozhang.store.fleet import bucket_of
 
@@ -59,6 +59,7 @@ class PgIncidents:
                 raise Conflict("somebody else has moved the incident")
             if step.hits:
                 await _join(link, step)
+            await _owe(link, step)
             if step.says:
                 await link.execute(
                     "insert into incident_update (incident, n, at_ms, by, stage, says)"
@@ -115,6 +116,27 @@ class PgIncidents:
         )  # fmt: skip
         return str(found or "")
 
+    # -- alerts --------------------------------------------------------------------------------------------------------------
+
+    async def owed_alerts(self, now_ms: int, lease_ms: int, most: int) -> list[Owed]:
+        rows = await self._pool.fetch(
+            "with w as materialized (select target, incident from alert_owed where due_ms <= $1"
+            "  order by due_ms limit $3 for update skip locked)"
+            " update alert_owed o set due_ms = $2 from w where o.target = w.target and o.incident = w.incident"
+            " returning o.target, o.incident, o.alert, o.said, o.tries",
+            now_ms, now_ms + lease_ms, most,
+        )  # fmt: skip
+        return [Owed(**{**row, "said": msgspec.json.decode(row["said"])}) for row in rows]
+
+    async def alert_tried(self, owed: Owed, again_ms: int) -> None:
+        row = (owed.target, owed.incident, owed.alert)
+        if again_ms:
+            await self._pool.execute(
+                "update alert_owed set tries = $4, due_ms = $5 where target = $1 and incident = $2 and alert = $3", *row, owed.tries + 1, again_ms
+            )
+        else:
+            await self._pool.execute("delete from alert_owed where target = $1 and incident = $2 and alert = $3", *row)
+
     # -- maintenance and probes ----------------------------------------------------------------------------------------------
 
     async def add_window(self, window: Maintenance) -> None:
@@ -160,6 +182,16 @@ class PgIncidents:
             most,
         )  # fmt: skip
         return {row["till"]: (row["software"], row["carrier"], row["region"]) for row in rows}
+
+
+async def _owe(link: asyncpg.Connection, step: Step) -> None:
+    """Newer news takes the place of older."""
+    for one in step.alerts:
+        await link.execute(
+            "insert into alert_owed (target, incident, alert, said, tries, due_ms) values ($1, $2, $3, $4::text::jsonb, 0, $5)"
+            " on conflict (target, incident) do update set alert = excluded.alert, said = excluded.said, tries = 0, due_ms = excluded.due_ms",
+            one.target, one.incident, one.alert, _encode(one.said).decode(), step.incident.updated_ms,
+        )  # fmt: skip
 
 
 async def _join(link: asyncpg.Connection, step: Step) -> None:

@@ -28,6 +28,7 @@ from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rollout import PgRollouts
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
 from daozhang.store.seal import Seal
+from daozhang.store.stated import PgStatements
 from daozhang.store.webhooks import PgWebhooks
 
 log = logging.getLogger("daozhang.store")
@@ -102,7 +103,7 @@ async def _nothing(_link: Any) -> None:
     """Connections carry no state of their own, so nothing is reset when one goes back to the pool."""
 
 
-class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnouncing, PgRollouts, PgIncidents):
+class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnouncing, PgRollouts, PgIncidents, PgStatements):
     """Store, Directory, Reading, Endpoints and Fleet. Open with `open`, end with `close`."""
 
     def __init__(self, pool: asyncpg.Pool, seal: Seal, dsn: str, lanes: int) -> None:

@@ -3,25 +3,27 @@
 What is usual is learned over half an hour and only while nothing is wrong, so that a long fault does not become usual.
 """
 
-from math import log
+from math import exp, log
 from typing import NamedTuple
 
 from daozhang.diagnosis.window import Sighting
 from daozhang.watch.counts import SLOT_MS, SPAN
 
 _KEEPS = 0.998  # per slot
-_STILL = 0.08  # of its usual successes still come when a bank is away
+_STILL = (0.08, 0.3)  # of its usual successes still come when a bank is away, or nearly so
 _LEAST_USUAL = 60.0  # successes of a channel before its banks are known
 _LEAST_EXPECTED = 3.0
 _MOST_BANKS = 200  # of one channel
 
 
 class Missing(NamedTuple):
-    """``bank`` empty: none is missed. ``sure``: log-likelihood ratio against "all as usual"; ``usual``: its share of payments."""
+    """``bank`` empty: none is missed. ``sure``: log-likelihood ratio against "all as usual"; ``usual``: its share of payments;
+    ``ahead``: the ratio against the bank that is missed second most."""
 
     bank: str = ""
     sure: float = 0.0
     usual: float = 0.0
+    ahead: float = 0.0
 
 
 class Banks:
@@ -56,7 +58,7 @@ class Banks:
 
     def missing(self, channels: set[str], first: int, last: int) -> Missing:
         """The bank that is missed most at these channels together (empty: at all)."""
-        ratios: dict[str, float] = {}
+        ratios: dict[str, tuple[float, ...]] = {}
         shares: dict[str, list[float]] = {}
         expected: dict[str, float] = {}
         for channel, usual in self._usual.items():
@@ -71,12 +73,26 @@ class Banks:
             total = sum(came.values())
             for bank, weight in usual.items():
                 share = (weight + 1) / (whole + len(usual))
-                left = share * _STILL / (1 - share + share * _STILL)
-                ratios[bank] = ratios.get(bank, 0.0) + came[bank] * log(left / share) + (total - came[bank]) * log((1 - left) / (1 - share))
+                before = ratios.get(bank, (0.0,) * len(_STILL))
+                ratios[bank] = tuple(one + _ratio(share, still, came[bank], total) for one, still in zip(before, _STILL, strict=True))
                 shares.setdefault(bank, []).append(share)
                 expected[bank] = expected.get(bank, 0.0) + share * total
+        whole_ratios = {bank: _mean(each) for bank, each in ratios.items()}
         known = [bank for bank in ratios if expected[bank] >= _LEAST_EXPECTED]
         if not known:
             return Missing()
-        best = max(known, key=lambda bank: ratios[bank])
-        return Missing(best, ratios[best], sum(shares[best]) / len(shares[best])) if ratios[best] > 0 else Missing()
+        best = max(known, key=lambda bank: whole_ratios[bank])
+        sure = whole_ratios[best]
+        second = max((ratio for bank, ratio in whole_ratios.items() if bank != best), default=0.0)
+        return Missing(best, sure, sum(shares[best]) / len(shares[best]), sure - max(second, 0.0)) if sure > 0 else Missing()
+
+
+def _ratio(share: float, still: float, came: int, total: int) -> float:
+    left = share * still / (1 - share + share * still)
+    return came * log(left / share) + (total - came) * log((1 - left) / (1 - share))
+
+
+def _mean(ratios: tuple[float, ...]) -> float:
+    """Of the likelihoods, as a logarithm."""
+    top = max(ratios)
+    return top + log(sum(exp(one - top) for one in ratios) / len(ratios))

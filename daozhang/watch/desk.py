@@ -25,6 +25,8 @@ WATCHED_MS = 120_000  # without a relapse after a recovery: resolved
 QUIET_MS = 900_000  # nothing at all was seen there
 _TELL_EVERY_MS = 300_000
 _CLEARER = 6.0  # so much better must another place explain it
+_WHICH_BANK = 3.0  # and so much clearer must a bank be missed than any other; nobody is accused by chance
+_A_BANK = 0.9
 _MOST_NAMED = 60
 _RECENT = 12  # slots
 
@@ -55,6 +57,12 @@ class Case:
     def by_rule(self) -> bool:
         """What a person opened or ended is the person's: the rule neither moves nor merges it."""
         return self.incident.by == "rule" and not self.hushed
+
+    @property
+    def clearer(self) -> float:
+        """How clearly a bank must be missed before it is the place."""
+        i = self.incident
+        return _WHICH_BANK if i.party == "bank" and i.probability >= _A_BANK else _CLEARER
 
     def holds(self, one: Sighting) -> bool:
         at = self.behind if self.place[0] == "bank" else self.place
@@ -194,6 +202,7 @@ class Desk:
             return self.counts.within(place, trouble, top.first, last)
 
         missing = self.banks.missing(set(), top.first, last) if trouble == DARK else NO_BANK
+        missing = missing if missing.ahead >= _WHICH_BANK else NO_BANK
         # A channel may explain it better than a small place that suffers visibly a moment earlier, by chance.
         at = where({*bursts, *(one for one in suspects if one[0] == "channel")}, counted, missing)
         return bursts.get(at.behind, top), at, missing
@@ -360,7 +369,7 @@ class Desk:
         first, last = max(i.onset_ms // SLOT_MS, now_ms // SLOT_MS - SPAN), now_ms // SLOT_MS
         if len(case.held) >= 8 and now_ms // 1000 % 3 == 0:
             at = self._place_of(list(case.held.values()), i.trouble, first, last, self._missing(case, first, last))
-            if at.place != case.place and at.ahead >= _CLEARER:
+            if at.place != case.place and at.ahead >= (case.clearer if at.place[0] == "bank" else _CLEARER):
                 self._release(case, at)
                 yield self._moved(case, at, now_ms)
                 i = case.incident
@@ -387,7 +396,8 @@ class Desk:
         if case.incident.trouble != DARK:
             return NO_BANK
         found = self.banks.missing(set(), first, last)
-        return found if case.place == ("bank", found.bank) or found.sure >= _CLEARER else NO_BANK
+        clear = found.sure >= case.clearer and found.ahead >= _WHICH_BANK
+        return found if case.place == ("bank", found.bank) or clear else NO_BANK
 
     def _release(self, case: Case, at: Found) -> None:
         """What the smaller place does not explain is looked at anew: perhaps there are two."""

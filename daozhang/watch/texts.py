@@ -69,6 +69,7 @@ _ON: Mapping[str, Mapping[str, Words]] = {
         "operations": {"zh": "看这些终端的心跳、网络和版本", "en": "See these devices' heartbeats, network and versions"},
     },
 }  # fmt: skip
+_MOST_SURE = 0.99  # what is observed from outside is never quite certain
 _WATCHED: Mapping[str, Words] = {
     "cashier": {"zh": "可以照常收款,未结的等结论", "en": "Charge as usual; wait for the verdict of open ones"},
     "payer": {"zh": "付款已恢复,请勿为同一单再付", "en": "Paying works again; please do not pay the same order twice"},
@@ -118,8 +119,8 @@ def observed(one: Incident, names: Names) -> Words:
     yuan, stage = f"{one.amount_fen // 100}.{one.amount_fen % 100:02d}", _stage(one)
     zh_share, en_share = (f",占同期的 {one.share:.0%}", f", {one.share:.0%} of that time's payments there") if one.share else ("", "")
     return {
-        "zh": f"我们观察到:{at} 起,{where['zh']}{what['zh']};涉及 {one.shops} 家门店 {one.payments} 笔共 ¥{yuan}{zh_share}。{stage['zh']}",
-        "en": f"We observe: since {at}, {where['en']}: {what['en']}; {one.payments} payments of {one.shops} shops, CNY {yuan}{en_share}."
+        "zh": f"我们观察到:北京时间 {at} 起,{where['zh']}{what['zh']};涉及 {one.shops} 家门店 {one.payments} 笔共 ¥{yuan}{zh_share}。{stage['zh']}",
+        "en": f"We observe: since {at} Beijing time, {where['en']}: {what['en']}; {_many(one.payments, 'payment')} of {_many(one.shops, 'shop')}, CNY {yuan}{en_share}."
               f" {stage['en']}",
     }  # fmt: skip
 
@@ -129,8 +130,9 @@ def _stage(one: Incident) -> Words:
         case Stage.IDENTIFIED:
             party, cause = _PARTY.get(one.party, {"zh": one.party, "en": one.party}), get(one.cause)
             says = cause.says if cause is not None else {"zh": "", "en": ""}
-            return {"zh": f"看来在{party['zh']}({one.probability:.0%}):{says['zh']}。",
-                    "en": f"It seems to lie with {party['en']} ({one.probability:.0%}): {says['en']}."}  # fmt: skip
+            sure = min(one.probability, _MOST_SURE)
+            return {"zh": f"看来在{party['zh']}({sure:.0%}):{says['zh']}。",
+                    "en": f"It seems to lie with {party['en']} ({sure:.0%}): {says['en']}."}  # fmt: skip
         case Stage.MONITORING:
             at = clock(one.recovered_ms)
             return {"zh": f"{at} 起已恢复,继续观察。", "en": f"Since {at} it works again; we go on watching."}
@@ -139,6 +141,10 @@ def _stage(one: Incident) -> Words:
         case Stage.MERGED:
             return {"zh": f"并入事件 {one.merged_into}。", "en": f"It is a part of {one.merged_into}."}
     return {"zh": "原因还在查。", "en": "We are looking for the reason."}
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def clock(at_ms: int) -> str:

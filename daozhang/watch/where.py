@@ -48,9 +48,9 @@ def where(suspects: Iterable[Place], counted: Counted, missing: Missing = NO_BAN
 
 def _behind(missing: Missing, channel: "Best | None", everything: "Best") -> tuple[float, Place]:
     """Behind one channel, or behind all: what explains more. A bank cannot darken more than its usual part."""
-    found = [(place_fits({"all": everything[2]}, *missing)["bank"], everything)]
+    found = [(place_fits({"all": everything[2]}, *missing[:3])["bank"], everything)]
     if channel is not None:
-        found.append((place_fits({"channel": channel[2], "all": everything[2]}, *missing)["bank"], channel))
+        found.append((place_fits({"channel": channel[2], "all": everything[2]}, *missing[:3])["bank"], channel))
     plausible = [(fit, one) for fit, one in found if one[2][0] <= (1.5 * missing.usual + 0.1) * sum(one[2])]
     if not plausible:
         return float("-inf"), EVERYWHERE

@@ -260,12 +260,12 @@ def test_no_object_of_another_merchant_is_reachable_by_any_route(system: System)
             body = {"payment": paid["id"], "no_tail": paid["id"][-6:], "goods_handed_over": True, "till": mine["tills"], "name": "x",
                     "amount": 1, "merchant_order_no": "x", "method": {"type": "pay_by_code", "code": "280000000000000000"},
                     "store": mine["stores"], "scopes": ["payments:read"], "channel": "alipay", "settings": {}, "secrets": {},
-                    "from": "2026-01-01T00:00:00Z", "url": "http://127.0.0.1:9/", "command": "self_test", "type": "speaker"}  # fmt: skip
+                    "from": "2026-01-01T00:00:00Z", "url": "http://127.0.0.1:9/", "command": "self_test", "type": "speaker", "text": "x"}  # fmt: skip
             if path == "/v1/events/stream":
                 assert not any(secret in _first_lines(system, other["api_key"]) for secret in secrets)
                 continue
             status, told = system.call(
-                method.upper(), filled, body if method in ("post", "patch") else None, api_key=other["api_key"]
+                method.upper(), filled, body if method in ("post", "patch", "put") else None, api_key=other["api_key"]
             )
             if isinstance(told, dict):
                 told.pop("instance", None)  # the caller's own words

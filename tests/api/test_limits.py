@@ -83,6 +83,19 @@ async def test_a_crowd_that_comes_at_once_is_let_in_by_and_by() -> None:
     assert gate.under_way == 1
 
 
+async def test_who_comes_as_fast_as_others_leave_comes_in_however_long_a_measurement_takes() -> None:
+    gate = Gate(GateLimits(at_once=3, under_way=5))
+    gate.enter()
+    for _ in range(50):  # no turn of the loop, so no measurement between them
+        gate.enter()
+        gate.leave()
+    assert (gate.refused, gate.under_way) == (0, 1)
+    gate.enter()
+    gate.enter()
+    with pytest.raises(Problem):
+        gate.enter()
+
+
 async def test_the_gate_closes_while_writes_wait_too_long_for_their_turn() -> None:
     waits = [0.0]
     gate = Gate(GateLimits(queue_ms=3_000), queue_ms=lambda: waits[0])

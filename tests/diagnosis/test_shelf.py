@@ -14,8 +14,8 @@ from daozhang.cli.new import new
 from daozhang.diagnosis import cause as shelf_of
 from daozhang.diagnosis import verdicts
 from daozhang.diagnosis.cause import PEOPLE, BadCause, Cause, Words, get, look, shelf
-from daozhang.diagnosis.name import CauseNamed, name_causes, name_till
-from tests.diagnosis.worlds import AT, crowd, terminal, world
+from daozhang.diagnosis.name import CauseNamed, name_causes, name_standing, name_till
+from tests.diagnosis.worlds import AT, crowd, standing, terminal, world
 
 HINTS = [
     "info.reply_lost",
@@ -118,6 +118,8 @@ def found_in(example: shelf_of.Example) -> CauseNamed | None:
     given = dict(example.given)
     if example.question == "till":
         return name_till(terminal(given["terminal"], AT), AT, crowd(given))
+    if example.question in ("funds", "receiver", "plate"):
+        return name_standing(standing(example.question, given))
     named = name_causes(*world(given))
     return named.why_no_money if example.question == "money" else named.why_no_information
 

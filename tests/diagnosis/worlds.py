@@ -7,6 +7,8 @@ from daozhang.core.evidence import Evidence, Finding, Op, Proves, answered, aske
 from daozhang.core.fleet import Announcement
 from daozhang.core.payment import OPEN, Method, Payment, State, Undone
 from daozhang.diagnosis.facts import Around, Crowd, Notice, Terminal
+from daozhang.diagnosis.signs import Signs
+from daozhang.diagnosis.standing import Account, Plate, Receiver, of_account, of_plate, of_receiver
 from daozhang.diagnosis.window import place_fits, share_of
 
 AT = 1_795_401_787_123  # 2026-11-23 02:43:07 UTC
@@ -26,18 +28,20 @@ def payment(state: str = "sent", **changes: Any) -> Payment:
 KNOWN = frozenset({
     "state", "method", "doubt", "code", "op", "alarm", "refusal", "seen", "give_up", "undone", "orphan", "age_s", "later",
     "terminal", "speaker", "crowd", "missing_bank", "notice", "probe", "release_s", "by_query", "notified_s", "quick", "slow",
+    "amount_fen",
 })  # fmt: skip
 
 
 def world(given: dict[str, Any]) -> tuple[Payment, list[Evidence], int, Around]:
     """The payment, its evidence, the time, and what is known around it, from an example's ``given``.
 
-    Keys: state, method (qr), doubt (hint), code, op, alarm, refusal (hint), seen, give_up, undone, orphan, age_s, quick
+    Keys: state, method (qr, plate), amount_fen, doubt (hint), code, op, alarm, refusal (hint), seen, give_up, undone, orphan, age_s, quick
     (decided at once), later (what became of queries afterwards), slow (ms to the first byte), by_query, notified_s; and
     those of `around`.
     """
     assert given.keys() <= KNOWN, given
-    p = payment(given["state"], seen=given.get("seen", False), give_up=given.get("give_up", False))
+    p = payment(given["state"], seen=given.get("seen", False), give_up=given.get("give_up", False),
+                amount_fen=given.get("amount_fen", 1250))  # fmt: skip
     now = AT + given.get("age_s", 1) * 1000
     lines = [asked(p.id, 1, AT, "us", Op.PAY)]
     op = Op(given.get("op", "pay"))
@@ -63,8 +67,8 @@ def world(given: dict[str, Any]) -> tuple[Payment, list[Evidence], int, Around]:
         p = replace(p, refusal={"code": given.get("code", "SOME_CODE"), "hint": given["refusal"], "text": ""})
     if given.get("give_up"):
         lines.append(Evidence(p.id, 3, AT, "act", "cashier", "reverse"))
-    if given.get("method") == "qr":
-        p = replace(p, method=Method.PAY_BY_QR, qr="https://qr.example/1")
+    if given.get("method") in ("qr", "plate"):
+        p = replace(p, method=Method.PAY_BY_QR if given["method"] == "qr" else Method.PLATE, qr="https://qr.example/1")
     if p.state not in OPEN:
         p = replace(p, decided_ms=AT + 500 if given.get("quick") else now, decided_by=4)
         lines.append(answered(p.id, 4, now, "alipay", Op.QUERY, Finding(Proves.CLOSED)))
@@ -104,6 +108,20 @@ def terminal(said: dict[str, Any], now: int, **changes: Any) -> Terminal:
     offline = now - said.pop("offline_s") * 1000 if "offline_s" in said else 0
     why, standing = said.pop("why", "keepalive" if offline else ""), said.pop("standing", "active")
     return Terminal("dev_1", "pos", False, standing, online, heard, offline, why, said, "till_1", **changes)
+
+
+def standing(question: str, given: dict[str, Any]) -> Signs:
+    """Of an account (keys of `Account`; pending_since_s ago, closed_today), a webhook endpoint, or a code plate."""
+    given = dict(given)
+    if question == "receiver":
+        return of_receiver(Receiver(**given))
+    if question == "plate":
+        return of_plate(Plate(**given))
+    if "pending_since_s" in given:
+        given["pending_since_ms"] = AT - given.pop("pending_since_s") * 1000
+    if "closed_today" in given:
+        given["closed_days"] = ("2026-11-23",) if given.pop("closed_today") else ("2026-10-01",)
+    return of_account(Account(**given), AT)
 
 
 def _speaker(word: str, now: int) -> tuple[tuple[Announcement, ...], tuple[Terminal, ...]]:

@@ -58,7 +58,9 @@ WRONG = [
     ("seed: 7", "seed: *x", 0, "aliases"),
     ("seed: 7", "seed: [", 0, "no YAML"),
     ("cause: bank.unavailable, ", "", 6, "names its cause"),
-    ("cause: bank.unavailable", "cause: unknown.unknown", 6, "is a conclusion"),
+    ("cause: bank.unavailable", "cause: unknown.unknown", 6, "no drill brings unknown.unknown about"),
+    ("cause: bank.unavailable", "cause: operator.wrong_code_type", 6, "before there is a payment"),
+    ("cause: bank.unavailable", "cause: funds.refund_no_balance", 6, "makes no refunds"),
 ]
 
 

@@ -37,6 +37,18 @@ def test_a_channel_that_is_gone_is_named_and_nobody_is_charged_twice() -> None:
     assert told["incident_detection_s"]["p99"] <= 60
 
 
+def test_a_channel_that_is_ill_is_asked_less_than_it_would_be_without_slowing_down() -> None:
+    text = ("name: x\nminutes: 5\nworld: {merchants: 10, payments_per_minute: 90, wallets: {wechat: 1}}\n"
+            "faults: [{cause: platform.degraded, channel: wechat, at: 30s, for: 3m, share: 0.85, symptom: timeout}]\n")  # fmt: skip
+    ran = run_drill(parse(text, HERE), 5)
+    before, during, after = ran.page["polling"]["wechatpay"]
+    assert during["dark"] >= 30 and during["queries"] <= 0.75 * during["unthrottled"], during
+    assert before["unthrottled"] <= 3 and after["queries"] <= during["queries"]
+    [one] = ran.page["incidents"]
+    assert (one["party"], one["place"], one["true"]) == ("platform wechatpay", "channel wechatpay", True)
+    assert ran.report["untold"] == 0 and ran.report["manners_violations"] == 0
+
+
 def test_several_faults_at_once_each_get_their_own_name() -> None:
     told = run("[{cause: platform.maintenance, channel: wechat, at: 1m, for: 90s}, {cause: payer.insufficient_funds, share: 0.1}, "
                "{cause: device.printer, till: m2/t1, at: 30s}, {cause: device.speaker_muted, merchant: m3, at: 30s}]")  # fmt: skip

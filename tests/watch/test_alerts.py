@@ -5,13 +5,14 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from daozhang.core import standard_webhook
@@ -23,7 +24,10 @@ from daozhang.ports import mail
 from daozhang.ports.clock import RealClock
 from daozhang.ports.outward import Outward
 from daozhang.ports.proc import Tasks
+from daozhang.store.store import PgStore
 from daozhang.watch.alerts import BadTarget, Mail, Target, alert_of, shelf, targets
+from tests.store.conftest import dsn, link, store  # noqa: F401
+from tests.store.kit import new_id
 
 SAYS = {"zh": "我们观察到:支付宝收款结果来得很慢。", "en": "We observe: Alipay is slow."}
 TITLE = {"zh": "支付宝:结果很慢", "en": "Alipay: results are slow"}
@@ -31,10 +35,11 @@ OPS = {"zh": "看渠道公告", "en": "See the channel's notices"}
 SECRET = "SEC1234567890"
 
 
-def step(**more: Any) -> Step:
-    made = Incident("inc_1", False, "dark", "channel", "alipay", 1, 2, version=3, stage=Stage.IDENTIFIED, title=TITLE, texts={"operations": OPS},
+def step(before: Step | None = None, **more: Any) -> Step:
+    """News of an incident of its own, or of the one before."""
+    made = Incident(new_id("inc", 0), False, "dark", "channel", "alipay", 1, 2, stage=Stage.IDENTIFIED, title=TITLE, texts={"operations": OPS},
                     party="platform", party_name="alipay", payments=40, published_ms=5, published_by="rule")  # fmt: skip
-    return Step(changed(made, **more), (), SAYS, "rule", "incident.updated")
+    return Step(changed(before.incident if before is not None else made, **more), (), SAYS, "rule", "incident.updated")
 
 
 class Receiver:
@@ -63,62 +68,98 @@ async def place() -> AsyncIterator[tuple[Receiver, str]]:
     server.close()
 
 
-class Quick(RealClock):
-    """Waits are written down, not waited for."""
+class Later(RealClock):
+    """A clock that the test moves on."""
 
     def __init__(self) -> None:
-        self.waited: list[int] = []
+        self.ahead_ms = 0
 
-    async def sleep_until(self, at_ms: int) -> None:
-        self.waited.append(round((at_ms - self.now_ms()) / 1000))
-        await asyncio.sleep(0)
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
 
 
-async def deliver(wanted: list[Target], *steps: Step, clock: Any = None, loopback: bool = True, livemode: bool = False,
-                  mailer: Callable[[Mail], Any] | None = None) -> Quick:  # fmt: skip
-    clock, tasks = clock or Quick(), Tasks()
-    outward = Outward(clock, loopback_allowed=loopback)
+class Office:
+    """One working process; a second one over the same books knows nothing of the first."""
 
-    async def mailed(one: Mail) -> Outcome:
-        letter = mail.Letter(one.sender, one.to, one.subject, one.text, one.message_id)
-        return await mail.send(letter, one.host, one.port, one.tls, one.user, one.password, loopback_allowed=loopback)
+    def __init__(self, books: PgStore, wanted: list[Target], clock: Later, *, loopback: bool = True, livemode: bool = False) -> None:
+        self.clock, self.tasks = clock, Tasks()
+        self.outward = Outward(clock, loopback_allowed=loopback)
 
-    alerter = Alerter(wanted, outward, mailer or mailed, clock, tasks, livemode=livemode)
+        async def mailed(one: Mail) -> Outcome:
+            letter = mail.Letter(one.sender, one.to, one.subject, one.text, one.message_id)
+            return await mail.send(letter, one.host, one.port, one.tls, one.user, one.password, loopback_allowed=loopback)
+
+        self.alerter = Alerter(wanted, books, self.outward, mailed, clock, self.tasks, livemode=livemode)
+
+    async def carry(self) -> int:
+        """What is due now, to its end."""
+        count = await self.alerter.look()
+        await self.tasks.drain(10)
+        return count
+
+
+@pytest.fixture
+async def books(store: PgStore, link: asyncpg.Connection) -> AsyncIterator[PgStore]:  # noqa: F811
+    await link.execute("delete from alert_owed")
+    yield store
+    await link.execute("delete from alert_owed")
+
+
+async def write(books: PgStore, office: Office, one: Step) -> Step:
+    """As the watcher does: what is owed is written down with the step."""
+    i = one.incident
+    alerts = office.alerter.owes(Step(changed(i, version=i.version + 1), says=one.says))
+    return Step(await books.write_incident(Step(i, (), one.says, "rule", one.event, alerts)), (), one.says, "rule", one.event)
+
+
+async def deliver(books: PgStore, wanted: list[Target], *steps: Step, clock: Later | None = None, loopback: bool = True, livemode: bool = False) -> list[int]:
+    """Seconds between the tries, until nothing is owed any more."""
+    office = Office(books, wanted, clock or Later(), loopback=loopback, livemode=livemode)
     for one in steps:
-        await alerter.tell(one)
-    await tasks.drain(10)
-    await outward.close()
-    return clock
+        await write(books, office, one)
+    waited, gap = [], 0
+    for _ in range(1_000):
+        if await office.carry():
+            waited.append(gap)
+            gap = 0
+        if not await books._pool.fetchval("select count(*) from alert_owed"):  # type: ignore[attr-defined]
+            break
+        office.clock.ahead_ms += 1_000
+        gap += 1
+    await office.outward.close()
+    return waited[1:]
 
 
 def target(way: str, lang: str = "zh", drafts: bool = True, **keys: str) -> Target:
     return Target(way, way, lang, drafts, keys)
 
 
-async def test_wecom(place: tuple[Receiver, str]) -> None:
+async def test_wecom(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
-    await deliver([target("wecom", url=url)], step())
+    one = step()
+    await deliver(books, [target("wecom", url=url)], one)
     [(_, _, body)] = receiver.got
     told = json.loads(body)
     assert told["msgtype"] == "markdown" and told["markdown"]["content"].splitlines() == [
-        "**[已定位] 支付宝:结果很慢**", SAYS["zh"], "> 看渠道公告", "> inc_1"]  # fmt: skip
+        "**[已定位] 支付宝:结果很慢**", SAYS["zh"], "> 看渠道公告", f"> {one.incident.id}"]  # fmt: skip
 
 
-async def test_dingtalk_signs_the_address(place: tuple[Receiver, str]) -> None:
+async def test_dingtalk_signs_the_address(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
-    await deliver([target("dingtalk", "en", url=url, secret=SECRET)], step())
+    one = step()
+    await deliver(books, [target("dingtalk", "en", url=url, secret=SECRET)], one)
     [(query, _, body)] = receiver.got
     stamp = query["timestamp"][0]
     wanted = base64.b64encode(hmac.new(SECRET.encode(), f"{stamp}\n{SECRET}".encode(), hashlib.sha256).digest()).decode()
     assert query["sign"] == [wanted] and len(stamp) == 13 and query["access_token"] == ["x"]
     told = json.loads(body)
     assert told["msgtype"] == "markdown" and told["markdown"]["title"] == "[identified] Alipay: results are slow"
-    assert told["markdown"]["text"].split("\n\n")[1:] == [SAYS["en"], OPS["en"], "inc_1"]
+    assert told["markdown"]["text"].split("\n\n")[1:] == [SAYS["en"], OPS["en"], one.incident.id]
 
 
-async def test_feishu_signs_the_body(place: tuple[Receiver, str]) -> None:
+async def test_feishu_signs_the_body(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
-    await deliver([target("feishu", url=url, secret=SECRET)], step())
+    await deliver(books, [target("feishu", url=url, secret=SECRET)], step())
     told = json.loads(receiver.got[0][2])
     wanted = base64.b64encode(hmac.new(f"{told['timestamp']}\n{SECRET}".encode(), b"", hashlib.sha256).digest()).decode()
     assert told["sign"] == wanted and len(told["timestamp"]) == 10 and told["msg_type"] == "post"
@@ -126,10 +167,10 @@ async def test_feishu_signs_the_body(place: tuple[Receiver, str]) -> None:
     assert post["title"] == "[已定位] 支付宝:结果很慢" and post["content"][0] == [{"tag": "text", "text": SAYS["zh"]}]
 
 
-async def test_a_program_gets_a_standard_webhook(place: tuple[Receiver, str]) -> None:
+async def test_a_program_gets_a_standard_webhook(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
     secret = standard_webhook.new_secret(b"s" * 24)
-    await deliver([target("webhook", url=url, secret=secret)], step())
+    await deliver(books, [target("webhook", url=url, secret=secret)], step())
     [(_, headers, body)] = receiver.got
     lower = {name.lower(): value for name, value in headers.items()}
     stamp = lower["webhook-timestamp"]
@@ -160,43 +201,74 @@ async def smtp(got: list[bytes], refuse: bool = False) -> asyncio.Server:
     return await asyncio.start_server(talk, "127.0.0.1", 0)
 
 
-async def test_email_and_a_refusing_server() -> None:
+async def test_email_and_a_refusing_server(books: PgStore) -> None:
     got: list[bytes] = []
     server = await smtp(got)
     where = {"host": "127.0.0.1", "port": str(server.sockets[0].getsockname()[1]), "tls": "none", "from": "a@shop.example", "to": "b@x.example, c@x.example"}
-    await deliver([target("email", **where)], step())
+    one = step()
+    await deliver(books, [target("email", **where)], one)
     server.close()
     letter = message_from_bytes(got[0])
     assert str(make_header(decode_header(letter["Subject"]))) == "[已定位] 支付宝:结果很慢" and letter["To"] == "b@x.example, c@x.example"
-    assert letter["Message-ID"] == "<inc_1-3@shop.example>" and SAYS["zh"] in letter.get_payload(decode=True).decode()  # type: ignore[union-attr]
+    assert letter["Message-ID"] == f"<{one.incident.id}-1@shop.example>" and SAYS["zh"] in letter.get_payload(decode=True).decode()  # type: ignore[union-attr]
     refusing = await smtp(got, refuse=True)
-    clock = await deliver([target("email", **where | {"port": str(refusing.sockets[0].getsockname()[1])})], step())
+    waited = await deliver(books, [target("email", **where | {"port": str(refusing.sockets[0].getsockname()[1])})], step())
     refusing.close()
-    assert len(got) == 1 and len(clock.waited) == len(GAPS_MS)
-    kept_out = await deliver([target("email", **where)], step(), loopback=False)
-    assert kept_out.waited == []
+    assert len(got) == 1 and waited == [gap // 1000 for gap in GAPS_MS]
+    kept_out = await deliver(books, [target("email", **where)], step(), loopback=False)
+    assert kept_out == []
 
 
-async def test_a_robots_no_is_repeated_and_older_news_is_dropped(place: tuple[Receiver, str]) -> None:
+async def test_a_robots_no_is_repeated_and_older_news_is_dropped(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
     receiver.answers = [(200, {"errcode": 45009}), (500, {}), (200, {"errcode": 0})]
-    clock = await deliver([target("wecom", url=url)], step())
-    assert len(receiver.got) == 3 and clock.waited == [5, 30]
+    waited = await deliver(books, [target("wecom", url=url)], step())
+    assert len(receiver.got) == 3 and waited == [5, 30]
     receiver.got.clear()
     receiver.answers = [(500, {}), (200, {"errcode": 0})]
-    await deliver([target("wecom", url=url)], step(), step(version=4, stage=Stage.MONITORING))
-    assert len(receiver.got) == 2  # the older one had failed, and nobody needs it any more
+    office = Office(books, [target("wecom", url=url)], Later())
+    first = await write(books, office, step())
+    assert await office.carry() == 1 and await office.carry() == 0
+    await write(books, office, step(first, stage=Stage.MONITORING))
+    assert await office.carry() == 1
+    office.clock.ahead_ms += 700_000
+    assert await office.carry() == 0 and len(receiver.got) == 2  # the older one had failed, and nobody needs it any more
+    assert "恢复观察" in receiver.got[1][2].decode()
+    await office.outward.close()
 
 
-async def test_who_wants_no_drafts_gets_none_and_inner_addresses_are_not_called(place: tuple[Receiver, str]) -> None:
+async def test_what_was_not_taken_is_repeated_by_another_process_from_the_books(place: tuple[Receiver, str], books: PgStore) -> None:
     receiver, url = place
-    draft = step(published_ms=0, published_by="")
-    await deliver([target("wecom", drafts=False, url=url)], draft)
-    await deliver([target("wecom", url=url)], draft, loopback=False)
-    await deliver([target("wecom", url=url)], draft, livemode=True)
-    await deliver([target("wecom", url="https://169.254.169.254/")], draft)
+    receiver.answers = [(500, {})]
+    wanted = [target("wecom", url=url), target("feishu", url=url, secret=SECRET)]
+    dead = Office(books, wanted, Later())
+    await write(books, dead, step())
+    assert await dead.carry() == 2 and len(receiver.got) == 2  # one of them was taken
+    unseen = await write(books, dead, step())
+    assert len(await books.owed_alerts(dead.clock.now_ms(), 120_000, 50)) == 2  # leased by one who dies over it
+    await dead.outward.close()
+    other = Office(books, wanted, dead.clock)
+    assert await other.carry() == 0
+    other.clock.ahead_ms += 5_500
+    assert await other.carry() == 1 and len(receiver.got) == 3
+    other.clock.ahead_ms += 120_000
+    assert await other.carry() == 2 and sum(unseen.incident.id in body.decode() for _, _, body in receiver.got) == 2
+    other.clock.ahead_ms += 1_000_000
+    assert await other.carry() == 0
+    await other.outward.close()
+
+
+async def test_who_wants_no_drafts_gets_none_and_inner_addresses_are_not_called(place: tuple[Receiver, str], books: PgStore) -> None:
+    receiver, url = place
+    def draft() -> Step:
+        return step(published_ms=0, published_by="")
+
+    await deliver(books, [target("wecom", drafts=False, url=url)], draft())
+    await deliver(books, [target("wecom", url=url)], draft(), loopback=False)
+    await deliver(books, [target("wecom", url=url)], draft(), livemode=True)
+    await deliver(books, [target("wecom", url="https://169.254.169.254/")], draft())
     assert receiver.got == []
-    await deliver([target("wecom", url=url)], draft)
+    await deliver(books, [target("wecom", url=url)], draft())
     assert "(草稿)" in receiver.got[0][2].decode()
 
 

@@ -24,13 +24,15 @@ def wrong(told: Told) -> list[str]:
         found.append(f"{name}: recovery told after {told.recovered_ms}")
     if not (told.party_right and told.place_right):
         found.append(f"{name}: {[(one.place, one.place_name, one.party) for one in told.incidents]}")
+    if told.accused:
+        found.append(f"{name}: it accused {sorted(told.accused)}")
     if told.recall < 0.85:
         found.append(f"{name}: it knows {told.recall:.2f} of its payments")
     return found
 
 
 @pytest.mark.parametrize(("fault", "seeds"), [
-    ("platform.outage", (1,)), ("platform.degraded", (1, 8)), ("bank.unavailable", (0, 4)), ("bank.slow", (9,)),
+    ("platform.outage", (1,)), ("platform.degraded", (1, 8)), ("bank.unavailable", (0, 4, 115)), ("bank.slow", (9,)),
     ("clearing.outage", (3,)), ("us.egress", (1,)), ("waiting", (0,)),
 ])  # fmt: skip
 def test_an_incident_is_found_with_its_party_and_its_end_is_told(fault: str, seeds: Sequence[int]) -> None:
@@ -41,21 +43,36 @@ def test_an_incident_is_found_with_its_party_and_its_end_is_told(fault: str, see
         assert ours[-1].stage is Stage.RESOLVED and ours[-1].published_by == "rule"
 
 
+def test_where_chance_hides_the_bank_no_other_one_is_accused() -> None:
+    """Of this bank so many payments went through all the same that it takes longer to see which one it is."""
+    told = Town(Plan(118, "bank.unavailable")).run()
+    assert told.party_right and told.accused == set()
+
+
 def test_a_healthy_hour_has_no_incident() -> None:
     told = Town(Plan(5, "", onset_s=3600)).run()
     assert told.payments > 14_000 and told.incidents == []
 
 
 @pytest.mark.prove
+@pytest.mark.timeout(3_600)
 def test_every_fault_of_many_worlds() -> None:
-    runs = [Town(Plan(seed, fault)).run() for fault in PLACE_OF for seed in range(100, 125)]
-    counted = [told for told in runs if told.first_minute >= 20]
+    """250 runs; one in a hundred may be late, and nobody who is well is ever accused."""
+    counted: list[Told] = []
+    for fault in PLACE_OF:
+        runs = [told for seed in range(100, 125) if (told := Town(Plan(seed, fault)).run()).first_minute >= 20]
+        after, recovered = sorted(told.identified_ms for told in runs), sorted(told.recovered_ms for told in runs)
+        print(f"{fault}: {len(runs)} incidents; whose: {after[len(after) // 2]} ms, at most {after[-1]} ms; recovery told at most {recovered[-1]} ms", flush=True)
+        counted += runs
     found = [line for told in counted for line in wrong(told)]
     print(f"{len(counted)} incidents, {len(found)} fall short", *found, sep="\n")
-    assert len(counted) >= 200 and len(found) <= len(counted) // 100
+    assert len(counted) >= 200 and len(found) <= len(counted) // 100 and not any(told.accused for told in counted)
 
 
 @pytest.mark.prove
-def test_seven_healthy_days() -> None:
-    false = {seed: told.incidents for seed in range(7) if (told := Town(Plan(seed, "", onset_s=86_400)).run()).incidents}
-    assert false == {}
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("day", range(7))
+def test_a_healthy_day(day: int) -> None:
+    told = Town(Plan(day, "", onset_s=86_400)).run()
+    print(f"day {day}: {told.payments} payments, {len(told.incidents)} incidents")
+    assert told.payments > 300_000 and told.incidents == []

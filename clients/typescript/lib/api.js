@@ -160,14 +160,26 @@ export const doors = (send) => ({
     postMaintenance: (body) => send("POST", `/v1/maintenance`, { body }),
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id) => send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {}),
-    /** 收银台的码牌:地址和二维码 / a till's code plate: address and QR */
-    getTillsIdPlate: (id) => send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {}),
     /** 码牌:付给谁 / a code plate: whom it pays */
     getPlatesToken: (token) => send("GET", `/v1/plates/${encodeURIComponent(token)}`, {}),
     /** 码牌:付款人下单 / a code plate: the payer's order */
     postPlatesTokenPayments: (token, body, key) => send("POST", `/v1/plates/${encodeURIComponent(token)}/payments`, { body, key, money: true }),
     /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
     getPlatesTokenPaymentsId: (token, id) => send("GET", `/v1/plates/${encodeURIComponent(token)}/payments/${encodeURIComponent(id)}`, {}),
+    /** 结算账户:到哪一步,为什么没入账 / the settlement account: how far money came, and why not farther */
+    getSettlementAccount: () => send("GET", `/v1/settlement_account`, {}),
+    /** 登记结算账户和出款的状态 / enter what is known of the account and its payouts */
+    putSettlementAccount: (body) => send("PUT", `/v1/settlement_account`, { body }),
+    /** 收银台的码牌:地址、二维码、核对 / a till's code plate: address, QR, check */
+    getTillsIdPlate: (id) => send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {}),
+    /** 登记码牌的内容 / enter what the till's own plate reads as */
+    putTillsIdPlate: (id, body) => send("PUT", `/v1/tills/${encodeURIComponent(id)}/plate`, { body }),
+    /** 核对店里的码牌 / check what the plate in the shop reads as */
+    postTillsIdPlateCheck: (id, body) => send("POST", `/v1/tills/${encodeURIComponent(id)}/plate/check`, { body }),
+    /** 系统的版本更新 / releases of our own software */
+    getReleases: () => send("GET", `/v1/releases`, {}),
+    /** 登记一次版本更新 / note a release */
+    postReleases: (body) => send("POST", `/v1/releases`, { body }),
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: () => send("GET", `/v1/balances`, {}),
     /** 告警 / alarms */

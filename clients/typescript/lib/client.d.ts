@@ -193,10 +193,16 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     }) => Promise<import("./api.ts").MaintenancePage>;
     postMaintenance: (body: import("./api.ts").NewMaintenance) => Promise<import("./api.ts").Maintenance>;
     deleteMaintenanceId: (id: string) => Promise<import("./api.ts").Deleted>;
-    getTillsIdPlate: (id: string) => Promise<import("./api.ts").PlateSign>;
     getPlatesToken: (token: string) => Promise<import("./api.ts").Plate>;
     postPlatesTokenPayments: (token: string, body: import("./api.ts").PlateOrder, key?: string) => Promise<import("./api.ts").PlatePayment>;
     getPlatesTokenPaymentsId: (token: string, id: string) => Promise<import("./api.ts").PlatePayment>;
+    getSettlementAccount: () => Promise<import("./api.ts").SettlementAccount>;
+    putSettlementAccount: (body: import("./api.ts").AccountFacts) => Promise<import("./api.ts").SettlementAccount>;
+    getTillsIdPlate: (id: string) => Promise<import("./api.ts").TillPlate>;
+    putTillsIdPlate: (id: string, body: import("./api.ts").PlateText) => Promise<import("./api.ts").TillPlate>;
+    postTillsIdPlateCheck: (id: string, body: import("./api.ts").PlateText) => Promise<import("./api.ts").TillPlate>;
+    getReleases: () => Promise<import("./api.ts").ReleasePage>;
+    postReleases: (body: import("./api.ts").NewRelease) => Promise<import("./api.ts").Release>;
     getBalances: () => Promise<import("./api.ts").Balances>;
     getAlarms: (query?: {
         "cursor"?: string | number;

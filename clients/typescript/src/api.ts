@@ -1,6 +1,19 @@
 // Made by tools/typescript.py from openapi/v1.json. Do not edit.
 import type { Send } from "./client.ts";
 
+/** What an operator knows of a settlement account and its last payout; what is left out is not known. ``payout_code``: the bank's code with it (ISO 20022, such as AC04). ``cutoff``: HH:MM of the shop's day. ``closed_days``: days on which banks pay nothing in; ``weekends`` false: nor at weekends. */
+export interface AccountFacts {
+  payout?: "" | "arrived" | "returned" | "sent" | "waiting";
+  payout_code?: string;
+  hold?: boolean | null;
+  pending?: number | null;
+  pending_since?: string | null;
+  minimum?: number | null;
+  cutoff?: string;
+  closed_days?: Array<string>;
+  weekends?: boolean | null;
+}
+
 export interface AccountPage {
   data: Array<ChannelAccount>;
   has_more: boolean;
@@ -163,7 +176,7 @@ export interface Cause {
   steps?: Array<Reasoning>;
 }
 
-/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. */
+/** A cause on the shelf. ``meanwhile``: each person's step while nothing is proven; ``next``: once no money moved. ``money_safe``: false where money may be on its way to somebody else. */
 export interface CauseCard {
   id: string;
   object: string;
@@ -178,6 +191,7 @@ export interface CauseCard {
   examples: Array<Example>;
   stage: Record<string, unknown>;
   class?: Array<string>;
+  money_safe?: boolean;
 }
 
 export interface CausePage {
@@ -654,6 +668,12 @@ export interface NewRefund {
   wait_s?: number;
 }
 
+/** A version of our software that starts its work now. ``says``: what changed. */
+export interface NewRelease {
+  version: string;
+  says?: string;
+}
+
 /** ``manifest`` is the signed text; ``image`` its bytes in base64, or ``url`` says where a larger one lies (https). */
 export interface NewRollout {
   manifest: string;
@@ -811,13 +831,9 @@ export interface PlatePayment {
   pay: Record<string, string> | null;
 }
 
-/** What the shop prints: the address of the payer's page, and the same as a QR (SVG). */
-export interface PlateSign {
-  object: string;
-  till: string;
-  token: string;
-  url: string;
-  picture: string;
+/** What a phone reads on the plate, letter by letter. */
+export interface PlateText {
+  text: string;
 }
 
 export interface PlateWallet {
@@ -935,6 +951,21 @@ export interface RefundPage {
   next_cursor: string | null;
 }
 
+/** A version of daozhang and when it was at work first. */
+export interface Release {
+  object: string;
+  version: string;
+  at: string | null;
+  by: string;
+  says: string | null;
+}
+
+export interface ReleasePage {
+  data: Array<Release>;
+  has_more: boolean;
+  next_cursor: string | null;
+}
+
 export interface RequestLine {
   no: number;
   at: string | null;
@@ -1019,6 +1050,25 @@ export interface Says {
   en: string;
 }
 
+/** As far as somebody told us; null is not known. ``cause``: why received money is not at the bank. */
+export interface SettlementAccount {
+  object: string;
+  merchant: string;
+  payout: string | null;
+  payout_code: string | null;
+  hold: boolean | null;
+  pending: number | null;
+  pending_since: string | null;
+  minimum: number | null;
+  cutoff: string | null;
+  closed_days: Array<string>;
+  weekends: boolean | null;
+  at: string | null;
+  by: string | null;
+  cause: Cause | null;
+  next_step: NextStep | null;
+}
+
 export interface Status {
   ready: boolean;
   channels: Array<string>;
@@ -1051,6 +1101,21 @@ export interface TillPage {
   data: Array<Till>;
   has_more: boolean;
   next_cursor: string | null;
+}
+
+/** ``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that address where nothing else was entered; ``reads``: what was read in the shop last. */
+export interface TillPlate {
+  object: string;
+  till: string;
+  token: string;
+  url: string;
+  picture: string;
+  own: string;
+  reads: string | null;
+  at: string | null;
+  by: string | null;
+  cause: Cause | null;
+  next_step: NextStep | null;
 }
 
 export interface Told {
@@ -1094,7 +1159,7 @@ export interface WebhookAttempt {
   next_attempt: string | null;
 }
 
-/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. */
+/** ``state``: enabled, failing, disabled. ``secret`` stands only where it was made. ``public_key`` checks v1a signatures. ``cause`` where one endpoint is looked at. */
 export interface WebhookEndpoint {
   id: string;
   object: string;
@@ -1112,6 +1177,8 @@ export interface WebhookEndpoint {
   created_at: string | null;
   secret?: string | null;
   old_secret_until?: string | null;
+  cause?: Cause | null;
+  next_step?: NextStep | null;
 }
 
 /** For reverse, close and resolve. */
@@ -1366,9 +1433,6 @@ export const doors = (send: Send) => ({
     /** 取消维护窗口 / remove a maintenance window */
     deleteMaintenanceId: (id: string): Promise<Deleted> =>
       send("DELETE", `/v1/maintenance/${encodeURIComponent(id)}`, {  }) as Promise<Deleted>,
-    /** 收银台的码牌:地址和二维码 / a till's code plate: address and QR */
-    getTillsIdPlate: (id: string): Promise<PlateSign> =>
-      send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {  }) as Promise<PlateSign>,
     /** 码牌:付给谁 / a code plate: whom it pays */
     getPlatesToken: (token: string): Promise<Plate> =>
       send("GET", `/v1/plates/${encodeURIComponent(token)}`, {  }) as Promise<Plate>,
@@ -1378,6 +1442,27 @@ export const doors = (send: Send) => ({
     /** 码牌:这笔付得怎样 / a code plate: how the payment goes */
     getPlatesTokenPaymentsId: (token: string, id: string): Promise<PlatePayment> =>
       send("GET", `/v1/plates/${encodeURIComponent(token)}/payments/${encodeURIComponent(id)}`, {  }) as Promise<PlatePayment>,
+    /** 结算账户:到哪一步,为什么没入账 / the settlement account: how far money came, and why not farther */
+    getSettlementAccount: (): Promise<SettlementAccount> =>
+      send("GET", `/v1/settlement_account`, {  }) as Promise<SettlementAccount>,
+    /** 登记结算账户和出款的状态 / enter what is known of the account and its payouts */
+    putSettlementAccount: (body: AccountFacts): Promise<SettlementAccount> =>
+      send("PUT", `/v1/settlement_account`, { body }) as Promise<SettlementAccount>,
+    /** 收银台的码牌:地址、二维码、核对 / a till's code plate: address, QR, check */
+    getTillsIdPlate: (id: string): Promise<TillPlate> =>
+      send("GET", `/v1/tills/${encodeURIComponent(id)}/plate`, {  }) as Promise<TillPlate>,
+    /** 登记码牌的内容 / enter what the till's own plate reads as */
+    putTillsIdPlate: (id: string, body: PlateText): Promise<TillPlate> =>
+      send("PUT", `/v1/tills/${encodeURIComponent(id)}/plate`, { body }) as Promise<TillPlate>,
+    /** 核对店里的码牌 / check what the plate in the shop reads as */
+    postTillsIdPlateCheck: (id: string, body: PlateText): Promise<TillPlate> =>
+      send("POST", `/v1/tills/${encodeURIComponent(id)}/plate/check`, { body }) as Promise<TillPlate>,
+    /** 系统的版本更新 / releases of our own software */
+    getReleases: (): Promise<ReleasePage> =>
+      send("GET", `/v1/releases`, {  }) as Promise<ReleasePage>,
+    /** 登记一次版本更新 / note a release */
+    postReleases: (body: NewRelease): Promise<Release> =>
+      send("POST", `/v1/releases`, { body }) as Promise<Release>,
     /** 账户余额(含挂账) / balances, doubt included */
     getBalances: (): Promise<Balances> =>
       send("GET", `/v1/balances`, {  }) as Promise<Balances>,

@@ -212,6 +212,14 @@ def test_a_qr_that_nobody_scanned_is_closed(bench: Bench) -> None:
     assert bench.ask(Op.QUERY, payment=qr).proves is Proves.CLOSED
 
 
+def test_a_close_whose_answer_was_lost_is_answered_alike_when_it_is_repeated(bench: Bench) -> None:
+    """Of an order that never came: the first close takes its number, and the second finds it taken."""
+    qr = replace(bench.payment, method=Method.PAY_BY_QR)
+    said = [bench.ask(Op.CLOSE, payment=qr) for _ in range(2)]
+    assert [one.proves for one in said] == [Proves.UNDONE_UNPAID] * 2, said
+    assert bench.ask(Op.QUERY, payment=qr).proves is Proves.ABSENT
+
+
 def test_the_public_key_is_not_needed_for_v2() -> None:
     assert account(PUBLIC_MODE, api="v2").api == "v2"
 

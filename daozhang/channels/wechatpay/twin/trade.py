@@ -160,11 +160,16 @@ class Trades:
         order = self._found(args)
         if order is None:
             return self._block(args, now)
+        if order.state in ("CLOSED", "BLOCKED"):
+            return order
         if order.captured_fen:
             raise Failed("order_paid")
+        return self._closed(order, now)
+
+    def _closed(self, order: Order, now: int) -> Order:
         if order.trade_type == "MICROPAY":
             raise Failed("wrong_undo")
-        return order if order.state in ("CLOSED", "BLOCKED") else self._ended(order, "CLOSED", now)
+        return self._ended(order, "CLOSED", now)
 
     def _block(self, args: Mapping[str, Any], now: int) -> Order:
         """Undone before it came: the number is taken from now on."""
