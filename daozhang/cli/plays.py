@@ -292,7 +292,8 @@ def of_speaker(stage: Stage, told: dict[str, Any]) -> dict[str, Any]:
 async def _unheard(stage: Stage, held: dict[str, Any], told: dict[str, Any], till: str) -> dict[str, Any]:
     from daozhang.sandbox.device.fleet import Device
 
-    box = Device(held, frozenset(told.get("faults", ())), lambda line: None)
+    ahead_ms = int(await asyncio.to_thread(lambda: stage.link.sandbox("GET", "/clock")["offset_ms"]))
+    box = Device(held, frozenset(told.get("faults", ())), lambda line: None, ahead_ms)
     life = asyncio.ensure_future(box.run())
     await asyncio.to_thread(_heard_of, stage, held["device"])
     if told.get("leave"):

@@ -20,13 +20,14 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 class Device:
-    """One device: its box, its radio, its faults. ``told`` is the answer of the enrolment."""
+    """One device: its box, its radio, its faults. ``told`` is the answer of the enrolment; ``ahead_ms``: how far the
+    sandbox's clock was moved, for a device whose clock is right there."""
 
-    def __init__(self, told: dict[str, Any], faults: frozenset[str], tell: Tell) -> None:
+    def __init__(self, told: dict[str, Any], faults: frozenset[str], tell: Tell, ahead_ms: int = 0) -> None:
         unknown = faults - FAULTS
         if unknown:
             raise ValueError(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(sorted(FAULTS))}")
-        self._clock = RealClock()
+        self._clock, self._ahead_ms = RealClock(), ahead_ms
         self._tell = tell
         self._faults = faults
         self._told = told
@@ -34,6 +35,9 @@ class Device:
         self.radio = Radio(told, self._heard)
         self._dark = asyncio.Event()
         self._spoken = 0
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ms() + self._ahead_ms
 
     async def run(self) -> None:
         """Connected whenever possible, for ever."""
@@ -76,7 +80,7 @@ class Device:
             await asyncio.sleep(_SLOW_S)
         if kind == "cmd":
             await self._fetch_image(payload)
-        for topic, table in self.box.hears(kind, payload, self._clock.now_ms()):
+        for topic, table in self.box.hears(kind, payload, self._now_ms()):
             self.radio.say(topic, table)
         for one in self.box.spoken[self._spoken :]:
             self._tell({"device": self.box.device, "event": "spoke", "announce_id": one.announce_id, "late": one.late,
@@ -99,7 +103,7 @@ class Device:
         while True:
             await asyncio.sleep(0.5)
             if not self._dark.is_set():
-                self.radio.say("heartbeat", self.box.heartbeat(self._clock.now_ms()))
+                self.radio.say("heartbeat", self.box.heartbeat(self._now_ms()))
                 if "misbound" in self._faults:
                     other = self._told["topics"]["heartbeat"].replace(self._told["merchant"], "mer_of_somebody_else")
                     self.radio.say(other, {"n": 0})
