@@ -1,5 +1,6 @@
 """Incidents, the health of channels and banks, and announced maintenance."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import click
@@ -7,6 +8,25 @@ import click
 from daozhang.cli.link import Link
 from daozhang.cli.say import Oops, Talk, verb
 from daozhang.cli.tell import PEOPLE
+
+_SHOP_ZONE = timezone(timedelta(hours=8))
+_Words = dict[str, dict[str, str]]
+_STAGES: _Words = {
+    "investigating": {"zh": "调查中", "en": "investigating"}, "identified": {"zh": "已定位", "en": "identified"},
+    "monitoring": {"zh": "恢复观察", "en": "monitoring"}, "resolved": {"zh": "已恢复", "en": "resolved"}, "merged": {"zh": "已并入", "en": "merged"},
+}  # fmt: skip
+_STATES: _Words = {
+    "operational": {"zh": "正常", "en": "operational"}, "degraded_performance": {"zh": "变差", "en": "degraded performance"},
+    "partial_outage": {"zh": "部分故障", "en": "partial outage"}, "major_outage": {"zh": "严重故障", "en": "major outage"},
+    "under_maintenance": {"zh": "维护中", "en": "under maintenance"},
+}  # fmt: skip
+_PARTIES: _Words = {"platform": {"zh": "渠道", "en": "channel"}, "bank": {"zh": "发卡行", "en": "bank"}}
+_SOURCES: _Words = {"person": {"zh": "人工登记", "en": "entered by a person"}, "notice": {"zh": "渠道自己的答复", "en": "the channel's own answers"}}
+
+
+def _local(at: str) -> str:
+    """Beijing time, as shops read it."""
+    return f"{datetime.fromisoformat(at).astimezone(_SHOP_ZONE):%Y-%m-%d %H:%M:%S}"
 
 
 @click.group()
@@ -85,7 +105,9 @@ def _says(zh: str, en: str) -> dict[str, Any]:
 
 def _line(talk: Talk, one: dict[str, Any]) -> None:
     public = talk.word({"zh": "" if one["published"] else "(草稿)", "en": "" if one["published"] else " (draft)"})
-    talk.show(f"{one['id']}  {one['stage']}{public}  {talk.word(one['title'])}  {one['scope']['payments']}  {one['onset_at']}")
+    stage, since = talk.word(_STAGES[one["stage"]]), _local(one["onset_at"])
+    reach = talk.pick(f"{one['scope']['payments']} 笔,{since} 起", f"{one['scope']['payments']} payments since {since} (Beijing)")
+    talk.show(f"{one['id']}  {stage}{public}  {talk.word(one['title'])}  {reach}")
 
 
 def _whole(talk: Talk, one: dict[str, Any]) -> None:
@@ -95,7 +117,8 @@ def _whole(talk: Talk, one: dict[str, Any]) -> None:
     for person, words in one["next_step"].items():
         talk.show(f"  {talk.word({'zh': PEOPLE.get(person, person), 'en': person})}  {talk.word(words)}")
     for line in one.get("updates") or ():
-        talk.show(f"  {line['at']}  {line['stage']:13}  {talk.word(line['says'])}  ({line['by']})")
+        by = talk.pick("自动", "by rule") if line["by"] == "rule" else line["by"]
+        talk.show(f"  {_local(line['at'])}  {talk.word(_STAGES[line['stage']])}  {talk.word(line['says'])}  ({by})")
 
 
 @click.command()
@@ -106,10 +129,12 @@ def health(talk: Talk) -> None:
     told = {"channels": link.must("GET", "/health/channels")["data"], "banks": link.must("GET", "/health/banks")["data"]}
     talk.document(told)
     for one in (*told["channels"], *told["banks"]):
-        rates = "  ".join(f"{name} {one[key]:.1%}" for name, key in (
-            ("ok", "success_rate"), ("TD", "technical_decline_rate"), ("BD", "business_decline_rate")) if one[key] is not None)  # fmt: skip
+        rates = "  ".join(f"{talk.pick(zh, en)} {one[key]:.1%}" for zh, en, key in (
+            ("成功", "ok", "success_rate"), ("技术拒绝", "TD", "technical_decline_rate"), ("业务拒绝", "BD", "business_decline_rate")) if one[key] is not None)  # fmt: skip
         p95 = f"  p95 {one['p95_ms']} ms" if one["p95_ms"] else ""
-        talk.show(f"{one['name']:12} {one['status']:21} {one['payments']:6}  {rates}{p95}  {one['incident'] or ''}".rstrip())
+        state, count = talk.word(_STATES[one["status"]]), talk.pick(f"{one['payments']} 笔", f"{one['payments']} payments")
+        until = f"  {talk.pick('至', 'until')} {_local(one['until'])}" if one["until"] else ""
+        talk.show(f"{one['name']:12} {state}{until}  {count}  {rates}{p95}  {one['incident'] or ''}".rstrip())
 
 
 @click.group()
@@ -125,6 +150,8 @@ def windows(talk: Talk) -> None:
     talk.document(told)
     for one in told["data"]:
         _window(talk, one)
+    if not told["data"]:
+        talk.say("没有维护窗口", "there are none")
 
 
 @maintenance.command()
@@ -156,4 +183,8 @@ def rm(talk: Talk, which: str) -> None:
 
 def _window(talk: Talk, one: dict[str, Any]) -> None:
     now = "*" if one["holds_now"] else " "
-    talk.show(f"{now} {one['id']}  {one['party']:8} {one['name']}  {one['from_at']} - {one['until_at']}  {one['source']}")
+    of, source = talk.word(_PARTIES[one["party"]]), talk.word(_SOURCES[one["source"]])
+    span = f"{_local(one['from_at'])} - {_local(one['until_at'])} {talk.pick('北京时间', 'Beijing time')}"
+    talk.show(f"{now} {one['id']}  {of} {one['name']}  {span}  {source}")
+    if said := talk.word(one.get("says")):
+        talk.show(f"    {said}")

@@ -374,10 +374,10 @@ class Desk:
                 yield self._moved(case, at, now_ms)
                 i = case.incident
         sick, fine = case.counted(i.trouble, EVERYWHERE, first, last), self._fine(case, first, last)
-        case.share = sick / max(sick + fine, 1)
+        case.share = sick / (sick + fine) if sick + fine else case.share
         one: Whose = whose(case.place, case.behind, i.trouble, list(case.named.values()))
         known = identified(one, i)
-        if i.stage is Stage.IDENTIFIED and not known and one.party != i.party:
+        if i.stage is Stage.IDENTIFIED and not known and (one.party != i.party or not one.named):
             one = Whose(i.party, i.party_name, i.cause, i.probability, one.named)  # a doubt takes nothing back; only better knowledge does
         stage = Stage.IDENTIFIED if known else i.stage if i.stage is Stage.IDENTIFIED and one.probability > 0.5 else Stage.INVESTIGATING
         case.incident = i.to(

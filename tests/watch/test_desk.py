@@ -67,6 +67,18 @@ def test_an_ended_one_is_not_said_twice_and_a_relapse_goes_back() -> None:
     assert len({step.incident.id for step in steps}) == 1 and stages.count(Stage.RESOLVED) == 0
 
 
+def test_where_nobody_pays_any_more_what_was_known_stays_known() -> None:
+    """Its payments are older than what is remembered; that is no doubt, and not news."""
+    desk, _ = play(lambda at, channel, shop: channel == "alipay")
+    [case] = desk.cases.values()
+    before = case.incident
+    assert before.stage is Stage.IDENTIFIED
+    later = [step for second in range(400) for step in desk.look(START + (150 + second) * 1_000)]
+    now = case.incident
+    assert (now.stage, now.party, now.cause, now.probability) == (before.stage, before.party, before.cause, before.probability)
+    assert now.share >= 0.9 and {step.incident.stage for step in later} <= {Stage.IDENTIFIED} and sum(bool(step.event) for step in later) <= 1
+
+
 def test_news_is_told_now_and_then_but_every_payment_is_written_down() -> None:
     _, steps = play(lambda at, channel, shop: channel == "alipay")
     assert sum(bool(step.event) for step in steps) <= 12 and sum(len(step.hits) for step in steps) > 100
@@ -139,6 +151,22 @@ def test_a_bank_is_missed_only_where_it_was_usual() -> None:
     missing = banks.missing(set(), first + 30, first + 39)
     assert missing.bank == "ICBC" and missing.sure > 10 and 0.3 < missing.usual < 0.5
     assert banks.missing({"alipay"}, first + 30, first + 39).bank == "" and banks.missing(set(), first + 20, first + 29).sure < 3
+
+
+def test_a_bank_is_ahead_only_where_no_other_is_missed_as_much() -> None:
+    def missed(*without: str) -> tuple[str, bool]:
+        banks, ids = Banks(), itertools.count()
+        for slot in range(30):
+            for bank in ("A", "B", "C", "D"):
+                if slot < 20 or bank not in without:
+                    for _ in range(2):
+                        banks.see(Sighting(f"p{next(ids)}", slot * SLOT_MS, Places("t", "s", "", "", "", "wechatpay"), "", bank))
+        banks.learn(0, 19)
+        found = banks.missing(set(), 20, 29)
+        return found.bank, found.ahead >= 3.0
+
+    assert missed("B") == ("B", True)
+    assert missed("A", "C")[1] is False
 
 
 def test_the_smallest_place_that_explains_it_all() -> None:
