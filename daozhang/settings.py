@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from daozhang.core.faults import Fault
 
@@ -55,6 +56,9 @@ class Settings:
     notify_base: str = ""
     # The device gateway runs beside the platform: N+6 MQTT and WebSocket in clear (loopback only), N+8 with TLS.
     gateway: bool = True
+    # An external MQTT 5 broker whose devices are served too: mqtt://USER:PASSWORD@HOST:PORT, mqtts:// with TLS. Enrolment then
+    # names it to devices. Empty: there is none. The broker checks its devices; see docs/devices.md for its rules.
+    gateway_broker: str = ""
     # The gateway's certificate chain and key (PEM files). Empty: one of our own authority, in DATA/gateway.
     gateway_certificate: str = ""
     gateway_key: str = ""
@@ -159,6 +163,9 @@ def _checked(settings: Settings) -> Settings:
         )
     if settings.rollout_key and not re.fullmatch("[0-9a-fA-F]{64}", settings.rollout_key):
         raise BadSetting("rollout_key 应为 64 位十六进制的 Ed25519 公钥", "rollout_key is an Ed25519 public key of 64 hexadecimal digits")
+    broker = urlsplit(settings.gateway_broker)
+    if settings.gateway_broker and (broker.scheme not in ("mqtt", "mqtts") or not broker.hostname):
+        raise BadSetting("gateway_broker 形如 mqtt://用户:密码@主机:端口(mqtts 为 TLS)", "gateway_broker is such as mqtt://USER:PASSWORD@HOST:PORT (mqtts with TLS)")
     if settings.serve_processes < 1 or settings.work_processes < 1:
         raise BadSetting(
             "serve_processes 和 work_processes 至少为1", "serve_processes and work_processes are at least 1"

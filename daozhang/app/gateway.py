@@ -2,20 +2,26 @@
 
 import asyncio
 import contextlib
+import logging
 import resource
 import signal
+import ssl
 import sys
+from urllib.parse import unquote, urlsplit
 
 from daozhang import settings as manual
 from daozhang.app import logs
 from daozhang.app.fuse import build
 from daozhang.devices.code_word import words_from
+from daozhang.gateway.abroad import Abroad
 from daozhang.gateway.certificate import context
 from daozhang.gateway.hub import Hub
 from daozhang.gateway.line import Line
 
 _SPARE_FILES = 200  # for the store, the logs and what is being accepted
 _BACKLOG = 4_096
+_CONNECT_S, _AGAIN_S = 10.0, 1.0
+log = logging.getLogger("daozhang.gateway")
 
 
 async def run(settings: manual.Settings) -> None:
@@ -33,6 +39,7 @@ async def run(settings: manual.Settings) -> None:
         lambda: Line(hub), settings.host, settings.mqtts_port, ssl=tls, ssl_handshake_timeout=5.0, backlog=_BACKLOG
     )
     sweeping = asyncio.create_task(_sweep(hub), name="sweep")
+    abroad = asyncio.create_task(_abroad(hub, settings.gateway_broker), name="external broker")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -40,11 +47,11 @@ async def run(settings: manual.Settings) -> None:
     await stop.wait()
     for door in (plain, secure):
         door.close()
-    for task in (ear, sweeping):
+    for task in (ear, sweeping, abroad):
         task.cancel()
     await hub.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(ear, sweeping, return_exceptions=True), 2)
+        await asyncio.wait_for(asyncio.gather(ear, sweeping, abroad, return_exceptions=True), 2)
     await built.close()
 
 
@@ -52,6 +59,24 @@ async def _sweep(hub: Hub) -> None:
     while True:
         await asyncio.sleep(1.0)
         hub.sweep()
+
+
+async def _abroad(hub: Hub, url: str) -> None:
+    """Connected to the external broker whenever that can be; nothing without one."""
+    if not url:
+        return
+    broker = urlsplit(url)
+    tls = ssl.create_default_context() if broker.scheme == "mqtts" else None
+    port = broker.port or (8883 if tls else 1883)
+    user, password = unquote(broker.username or ""), unquote(broker.password or "")
+    while True:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                _, line = await asyncio.get_running_loop().create_connection(lambda: Abroad(hub, user, password), broker.hostname or "", port, ssl=tls)
+            log.warning("the external broker is away", extra={"why": await line.lost})
+        except OSError as why:
+            log.warning("the external broker is not reached", extra={"why": repr(why)})
+        await asyncio.sleep(_AGAIN_S)
 
 
 def _files() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import daozhang
 from daozhang import settings as manual
@@ -45,6 +46,12 @@ async def run(settings: manual.Settings) -> None:
 def gateway_of(settings: manual.Settings) -> dict[str, Any]:
     """Where devices find their gateway: in clear on this machine, with TLS from anywhere."""
     outside = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"
+    keys = {
+        "firmware_key": public_key(settings.data / "gateway", settings.rollout_key),
+        "ca_file": "" if settings.gateway_certificate else str(authority(settings.data / "gateway")),
+    }
+    if settings.gateway_broker:
+        return {**at_broker(settings.gateway_broker), **keys}
     return {
         "host": "127.0.0.1",
         "port": settings.mqtt_port,
@@ -52,9 +59,16 @@ def gateway_of(settings: manual.Settings) -> dict[str, Any]:
         "tls_port": settings.mqtts_port,
         "ws_url": f"ws://127.0.0.1:{settings.mqtt_port}/mqtt",
         "wss_url": f"wss://{outside}:{settings.mqtts_port}/mqtt",
-        "firmware_key": public_key(settings.data / "gateway", settings.rollout_key),
-        "ca_file": "" if settings.gateway_certificate else str(authority(settings.data / "gateway")),
+        **keys,
     }
+
+
+def at_broker(url: str) -> dict[str, Any]:
+    """Where the devices of an external broker find it: the one door that it was told to us by."""
+    broker = urlsplit(url)
+    tls = broker.scheme == "mqtts"
+    port = broker.port or (8883 if tls else 1883)
+    return {"host": broker.hostname, "port": port, "tls_host": broker.hostname, "tls_port": port, "use_tls": tls, "ws_url": "", "wss_url": ""}
 
 
 def main() -> int:

@@ -117,6 +117,7 @@ class Supervisor:
             "MOST_QUEUE_MS": str(settings.most_queue_ms),
             "OTEL_ENDPOINT": settings.otel_endpoint,
             "GATEWAY": str(settings.gateway),
+            "GATEWAY_BROKER": settings.gateway_broker,
             "GATEWAY_CERTIFICATE": settings.gateway_certificate,
             "GATEWAY_KEY": settings.gateway_key,
             "MASTER_KEY_FILE": settings.master_key_file,

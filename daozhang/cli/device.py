@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -140,11 +141,13 @@ def command_and_wait(talk: Talk, which: str, command: str, args: dict[str, str],
 def simulate(talk: Talk, count: int, kind: str, till: str, faults: tuple[str, ...], power_cut: str, for_s: float,
              keep: Path | None) -> None:  # fmt: skip
     """模拟设备,只说 MQTT 和 HTTPS;每件事打印一行 / simulated devices that speak only MQTT and HTTPS"""
-    import asyncio
+    held = _identities(talk, count, kind, till, keep)
+    run_simulated(talk, held, frozenset(faults), power_cut, for_s)
 
-    from daozhang.sandbox.device.fleet import simulate as run
 
-    held = json.loads(keep.read_text()) if keep is not None and keep.exists() else []
+def _identities(talk: Talk, count: int, kind: str, till: str, keep: Path | None) -> list[dict[str, Any]]:
+    """Those that were kept, and new ones as long as they are too few."""
+    held: list[dict[str, Any]] = json.loads(keep.read_text()) if keep is not None and keep.exists() else []
     if len(held) < count:
         link = Link(talk.data)
         held += [enrolled(link, kind, till) for _ in range(count - len(held))]
@@ -152,11 +155,57 @@ def simulate(talk: Talk, count: int, kind: str, till: str, faults: tuple[str, ..
             handle = os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w") as file:
                 json.dump(held, file)
+    return held[:count]
+
+
+def run_simulated(talk: Talk, held: list[dict[str, Any]], faults: frozenset[str], power_cut: str, for_s: float) -> None:
+    """Until the time is over or somebody ends it. Raises Oops for what is no fault."""
+    import asyncio
+
+    from daozhang.sandbox.device.fleet import simulate as run
+
     api = Link(talk.data).api if (talk.data / "state.json").exists() else ""
-    held = [{"api": api, **one} for one in held]
+    known = [{"api": api, **one} for one in held]
     try:
-        asyncio.run(run(held[:count], frozenset(faults), power_cut, for_s, lambda line: click.echo(json.dumps(line, ensure_ascii=False))))
+        asyncio.run(run(known, faults, power_cut, for_s, lambda line: click.echo(json.dumps(line, ensure_ascii=False))))
     except ValueError as wrong:
         raise Oops(f"参数不对:{wrong}", str(wrong), code=2) from None
     except KeyboardInterrupt:
         talk.say("已停止", "stopped")
+
+
+@device.command()
+@click.argument("amount")
+@click.option("--keep", type=click.Path(path_type=Path), required=True, help="收银机的磁盘 / the register's disk")
+@click.option("--cut-at", type=click.IntRange(0, 12), default=0, help="做完第几步时断电,0 不断 / the power goes after this step")
+@click.option("--till", default="", help="收银台 / till")
+@click.option("--code", default="", help="顾客付款码,默认由沙箱付款人出示 / the payer's code, default a sandbox payer's")
+@click.option("--wallet", "--channel", "wallet", default="alipay")
+@click.option("--behaviour", default="pays", help="沙箱里的付款人怎么做 / what the sandbox's payer does")
+@verb
+def sell(talk: Talk, amount: str, keep: Path, cut_at: int, till: str, code: str, wallet: str, behaviour: str) -> None:
+    """模拟收银机收一笔;断电后再运行就接着收完 / a simulated register sells; run again after a power cut, it ends that sale"""
+    from daozhang.cli.register import Register, Unreached
+    from daozhang.core.money import fen_of_yuan
+
+    link = Link(talk.data)
+
+    def step(number: int) -> None:
+        if number == cut_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def scan() -> str:
+        return code or str(link.sandbox("POST", "/code", {"wallet": wallet, "behaviour": behaviour})["code"])
+
+    register = Register(link.api, link.key, till or link.state.get("till", ""), keep, scan, step)
+    try:
+        fen, left = fen_of_yuan(amount), register.left()
+        if left is not None:
+            talk.say(f"上次断电时未完成:{left['order']}", f"left open by the power cut: {left['order']}")
+        told = {"recovered": left is not None, **register.sell(fen)}
+    except ValueError as wrong:
+        raise Oops(f"金额或磁盘文件不对:{wrong}", f"the amount, or the file of the disk: {wrong}", code=2) from None
+    except Unreached as why:
+        raise Oops(f"还没有结论({why}):不要重收,稍后用同一 --keep 再运行", f"no proof yet ({why}): do not charge again, run with the same --keep later", code=11) from None
+    talk.document(told)
+    talk.show(f"{told['order']}  {told['payment']}  {told['verdict']}")

@@ -9,7 +9,7 @@ import click
 
 from daozhang.cli.link import Link, Sandbox
 from daozhang.cli.say import NOT_READY, Oops, Talk, verb
-from daozhang.sandbox import staged
+from daozhang.sandbox import staged, staged_devices
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -155,19 +155,27 @@ def chaos_list(talk: Talk, channel: str) -> None:
         row["faults"] = staged.of_mode(row["name"])
     faults = [{"fault": one.number, "zh": one.zh, "en": one.en, "command": one.command(name), "payment": one.payment(name)}
               for one in staged.STAGED if name in one.channels]  # fmt: skip
-    talk.document({"modes": told["modes"], "on": told["on"], "faults": faults})
+    devices = [{"fault": one.number, "zh": one.zh, "en": one.en, "command": one.command} for one in staged_devices.STAGED]
+    talk.document({"modes": told["modes"], "on": told["on"], "faults": faults, "devices": devices})
     for row in told["modes"]:
         talk.show(f"{row['name']:22} {row['faults']:12} {talk.word(row)}")
-    for one in faults:
+    for one in (*faults, *devices):
         talk.show(f"{one['fault']:4} {talk.word(one)}: {one['command']}")
 
 
 @chaos.command("stage")
 @click.argument("fault")
 @click.option("--channel", "--wallet", "channel", default="alipay")
+@click.option("--for", "for_s", type=float, default=0.0, help="模拟设备的运行秒数,0 不停 / seconds of a simulated device, 0 without end")
 @verb
-def chaos_stage(talk: Talk, fault: str, channel: str) -> None:
-    """按编号布置一个故障,如 F6 / stage a fault by its number, such as F6"""
+def chaos_stage(talk: Talk, fault: str, channel: str, for_s: float) -> None:
+    """按编号布置一个故障,如 F6;F26 起是设备的 / stage a fault by its number, such as F6; from F26 on those of devices"""
+    of_devices = staged_devices.find(fault)
+    if of_devices is not None:
+        from daozhang.cli.yard import stage
+
+        stage(talk, of_devices, for_s)
+        return
     found = staged.find(fault)
     yard = Sandbox(talk.data)
     name = "wechatpay" if channel == "wechat" else channel

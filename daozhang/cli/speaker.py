@@ -10,6 +10,7 @@ from daozhang.cli.say import Oops, Talk, verb, yuan
 from daozhang.core.money import fen_of_yuan
 from daozhang.core.texts import ms_of_rfc3339
 from daozhang.devices import announcing
+from daozhang.devices.code_word import WORDS
 from daozhang.devices.voice import PACK, RATE, NoClip, joined, wav
 
 
@@ -24,13 +25,17 @@ def speaker() -> None:
 @click.option("--kind", type=click.Choice(["paid", "not_paid", "returned", "later"]), default="paid", help="结论 / verdict")
 @click.option("--late", "late_at", default="", help="补报:原时间,RFC 3339 / as late: the original time")
 @click.option("--voice", "voice_lang", type=click.Choice(["zh", "en"]), default=None, help="语音,默认同 --lang / voice, default --lang")
+@click.option("--word", default="", help="接着说暗号:today 或如 蓝鲸 / the word of the day after it: today, or such as \"blue whale\"")
+@click.option("--store", default="", help="--word today 的门店,默认演示店 / store of --word today, default the demo's")
 @click.option("--pack", type=click.Path(path_type=Path), default=PACK, help="语音包目录 / folder of a voice pack")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="输出文件 / file to write")
 @verb
-def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_lang: str | None, pack: Path, out: Path) -> None:
+def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_lang: str | None, word: str, store: str, pack: Path,
+         out: Path) -> None:  # fmt: skip
     """一条播报的声音文件 / an announcement as a sound file"""
     lang = voice_lang or talk.lang
     wallet = _wallet(wallet)
+    clip = _word(talk, word, store) if word else ""
     try:
         fen = fen_of_yuan(amount)
         at_ms = ms_of_rfc3339(late_at) if late_at else 0
@@ -39,13 +44,16 @@ def wav_(talk: Talk, amount: str, wallet: str, kind: str, late_at: str, voice_la
     except ValueError as wrong:
         raise Oops(f"金额或时间不对({wrong}):如 --amount 12.50", f"amount or time: {wrong}, such as --amount 12.50", code=2) from None
     try:
-        samples = joined(announcing.words_of(kind, fen, wallet, at_ms, bool(late_at), lang), lang, pack)
+        words = [*announcing.words_of(kind, fen, wallet, at_ms, bool(late_at), lang), *([clip] if clip else [])]
+        samples = joined(words, lang, pack)
         out.write_bytes(wav(samples))
     except NoClip as missing:
         raise Oops(f"语音包不完整:{missing}", f"the voice pack is not whole: {missing}") from None
     except OSError as why:
         raise Oops(f"写不了 {out}:{why.strerror}", f"{out} cannot be written: {why.strerror}") from None
     text = announcing.text_of(kind, fen, wallet, at_ms, bool(late_at))
+    if clip:
+        text = announcing.text_with_word(text, dict(zip(("zh", "en"), WORDS[clip], strict=True)))
     seconds = round(len(samples) / RATE, 2)
     talk.document({"file": str(out), "seconds": seconds, "text": text})
     talk.show(f"{out}  {seconds} s  {text[lang]}")
@@ -60,6 +68,18 @@ def _wallet(name: str) -> str:
     if found not in announcing.WALLETS:
         known = "、".join(announcing.WALLETS)
         raise Oops(f"没有 {name} 的声音:有 {known}", f"no clip says {name}: there are {', '.join(announcing.WALLETS)}", code=2)
+    return found
+
+
+def _word(talk: Talk, word: str, store: str) -> str:
+    """The clip of today's word of a store, or of the one that is named in Chinese or in English."""
+    if word == "today":
+        link = Link(talk.data)
+        word = link.must("GET", f"/stores/{store or link.state.get('store', '')}/code_word")["word"]["zh"]
+    found = next((clip for clip, (zh, en) in WORDS.items() if word.casefold() in (zh, en)), None)
+    if found is None:
+        raise Oops(f"没有 {word} 的声音:today 或 {'、'.join(zh for zh, _ in WORDS.values())}",
+                   f"no clip says {word}: today, or {', '.join(en for _, en in WORDS.values())}", code=2)  # fmt: skip
     return found
 
 

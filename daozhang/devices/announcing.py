@@ -203,10 +203,14 @@ def summary(summed: Sequence[Announcement], device: str, n: int, now_ms: int, co
     }
 
 
+def text_with_word(text: dict[str, str], word: dict[str, str]) -> dict[str, str]:
+    """A sentence and the word of the day, as one."""
+    return {"zh": f"{text['zh']},{word['zh']}", "en": f"{text['en']}, {word['en']}"}
+
+
 def with_word(table: dict[str, Any], word: CodeWord) -> dict[str, Any]:
     """The announcement with the word of the day at its end: shown, spoken, and by itself for a display."""
-    text = {"zh": f"{table['text']['zh']},{word.text['zh']}", "en": f"{table['text']['en']}, {word.text['en']}"}
-    return {**table, "text": text, "clips": [*table["clips"], word.clip], "code_word": {"date": word.date, **word.text}}
+    return {**table, "text": text_with_word(table["text"], word.text), "clips": [*table["clips"], word.clip], "code_word": {"date": word.date, **word.text}}
 
 
 # -- signing ---------------------------------------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ _WAYS = {Method.PAY_BY_CODE: ("付款码", "payer's code"), Method.PAY_BY_QR: ("
          Method.PLATE: ("码牌", "code plate")}
 
 
+_NEVER_FIRST = "。,、;:?!)」』》”’"  # no line begins with one of these
+
+
 def clean(text: str) -> str:
     """A stranger's text, fit for paper: no control bytes, no invisible or turning marks, no letters beyond the paper's."""
     return _BEYOND.sub("□", _STEERS.sub("?", text))
@@ -116,13 +119,14 @@ def width(text: str) -> int:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Broken wherever the paper ends; never wider than it."""
+    """Broken wherever the paper ends; never wider than it. A closing mark takes the letter before it along."""
     lines, line, used = [], "", 0
     for letter in text:
         takes = width(letter)
         if used + takes > columns:
-            lines.append(line)
-            line, used = "", 0
+            along = line[-1:] if letter in _NEVER_FIRST and len(line) > 1 else ""
+            lines.append(line.removesuffix(along))
+            line, used = along, width(along)
         line, used = line + letter, used + takes
     return [*lines, line]
 

@@ -28,6 +28,14 @@ def said(merchant: str, device: str, topic: str) -> str:
     return kind if kind in UP else ""
 
 
+def from_up(topic: str) -> tuple[str, str, str]:
+    """Merchant, device and the last word of a topic that a device speaks on; three times "" for every other topic."""
+    parts = topic.split("/")
+    if len(parts) != 6 or "/".join(parts[:2]) != _ROOT or parts[4] != "up" or parts[5] not in UP:
+        return "", "", ""
+    return parts[2], parts[3], parts[5]
+
+
 def heard(merchant: str, device: str, wanted: str) -> tuple[str, ...]:
     """The kinds that a subscription of this device brings; () when it reaches beyond its own ``down``.
 

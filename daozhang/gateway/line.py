@@ -51,6 +51,8 @@ class Line(asyncio.Protocol):
         "reader", "said_n", "session", "skewed", "tokens", "transport", "wanted", "web",
     )  # fmt: skip
 
+    trusted = False  # somebody else has checked who it is
+
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.session = Session()

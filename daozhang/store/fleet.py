@@ -305,6 +305,16 @@ class PgFleet:
         except AWAY as why:
             raise Unavailable(f"the database is away ({type(why).__name__})", 2) from None
 
+    async def wipe_gateway(self) -> dict[str, int]:
+        """All that a broker keeps is gone: sessions, the queue, how far the outbox was read. Only the yard does that; what was
+        heard stays a fact, and what is due is made anew from the outbox."""
+        gone: dict[str, int] = {}
+        async with self._real_pool.acquire() as link, link.transaction():
+            for table in ("device_state", "announcement", "outbox_place"):
+                done = await link.execute(f"delete from {table}")
+                gone[table] = int(done.rpartition(" ")[2])
+        return gone
+
     async def _row(self, *args: Any) -> Any:
         """A write that gives a row; not repeated by itself. Raises Unavailable."""
         try:

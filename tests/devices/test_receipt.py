@@ -121,6 +121,13 @@ def test_every_state_has_its_title(state: State, title: str) -> None:
     assert made(replace(PAID, state=state, captured_fen=captured)).rows[0].left == title
 
 
+@pytest.mark.parametrize("paper", [58, 80])
+def test_no_line_begins_with_a_closing_mark(paper: int) -> None:
+    lines = text_of(made(OPEN), COLUMNS[paper]).splitlines()
+    assert not [line for line in lines if line.lstrip()[:1] in tuple("。,、;:?!)")]
+    assert "退回。" in "".join(lines)
+
+
 EVIL = ["\x1b@\x1dV\x00", "a\x1bp\x00\x19\xfa", "x\nPAID 9999.00", "\x10\x04\x01", "\x1d(k\x03\x001Q0", "abc\u202edcba", "\x9b31m", "雨\x00\x7f", "😀{{7*7}}", "\r\x0c\x08"]
 
 

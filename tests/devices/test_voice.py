@@ -76,3 +76,20 @@ def test_one_command_writes_the_file(tmp_path: Path) -> None:
     assert nobody.cli("speaker", "wav", "--amount", "3", "--wallet", "cash", "-o", str(out))[0] == 2
     code, _, says = nobody.cli("speaker", "wav", "--amount", "0", "-o", str(out))
     assert code == 2 and "12.50" in says and "Traceback" not in says
+
+
+@pytest.mark.parametrize(("lang", "word", "sentence"), [("zh", "蓝鲸", "支付宝到账12.50元,蓝鲸"), ("en", "Blue whale", "Alipay received 12.50 yuan, blue whale")])
+def test_the_file_ends_with_the_word_that_was_asked_for(tmp_path: Path, lang: str, word: str, sentence: str) -> None:
+    nobody, out = System(tmp_path / "none", 1), tmp_path / "a.wav"
+    code, told, _ = nobody.cli("speaker", "wav", "--amount", "12.50", "--lang", lang, "--word", word, "-o", str(out), "--json")
+    assert code == 0 and json.loads(told)["text"][lang] == sentence
+    with wave.open(str(out)) as file:
+        samples = array.array("h", file.readframes(file.getnframes()))
+    assert longest_gap_ms(samples) <= MOST_GAP_MS and max(map(abs, samples)) < 32_700
+    plain = joined(words_of("paid", 1250, "alipay", 0, False, lang), lang)
+    assert samples[: len(plain) - RATE // 20] == plain[: len(plain) - RATE // 20] and len(samples) > len(plain) + RATE // 5
+
+
+def test_a_word_that_nobody_says_is_refused_with_the_list(tmp_path: Path) -> None:
+    code, _, says = System(tmp_path / "none", 1).cli("speaker", "wav", "--amount", "1", "--word", "coffee", "-o", str(tmp_path / "a.wav"), "--lang", "en")
+    assert code == 2 and "blue whale" in says and not (tmp_path / "a.wav").exists()

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 from tests.api.test_doors import ALL, _other_merchant
 from tests.conftest import System
 from tests.gateway.kit import Speaker, enrol, new_till, ready
 
 
-def test_a_speaker_says_the_word_that_the_shop_reads(system: System) -> None:
+def test_a_speaker_says_the_word_that_the_shop_reads(system: System, tmp_path: Path) -> None:
     store, till = system.state["store"], new_till(system)
     told = enrol(system, till)
     speaker = Speaker(told).start()
@@ -28,6 +29,8 @@ def test_a_speaker_says_the_word_that_the_shop_reads(system: System) -> None:
     speaker.stop()
     code, shown, _ = system.cli("speaker", "word", "--json")
     assert code == 0 and json.loads(shown)["word"] == today["word"]
+    code, shown, _ = system.cli("speaker", "wav", "--amount", "12.50", "--lang", "zh", "--word", "today", "-o", str(tmp_path / "a.wav"), "--json")
+    assert code == 0 and json.loads(shown)["text"]["zh"] == "支付宝到账12.50元," + today["word"]["zh"]
 
 
 def test_the_word_is_the_merchants_own(system: System) -> None:

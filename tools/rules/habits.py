@@ -49,6 +49,8 @@ CARRIERS = {
     "cli/pay.py": "a person is waiting",
     "cli/webhook.py": "a person is waiting",
     "cli/plays.py": "plays of the sandbox, for a person who waits",
+    "cli/register.py": "a simulated cash register, a program of its own",
+    "cli/yard.py": "faults of devices in the sandbox, for a person who waits",
     "cli/sim.py": "a person is waiting; the commit is part of a failure's line",
     "sandbox/device/fleet.py": "devices of the yard: loss and pauses",
     "sandbox/device/radio.py": "a simulated device's own connection",
