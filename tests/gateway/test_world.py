@@ -19,6 +19,12 @@ def test_p7_holds_under_cuts_restarts_and_loss(seed: int) -> None:
     assert sum(not one.late for one in spoken) > 5_000
 
 
+def test_an_end_in_the_middle_of_a_restart_leaves_nobody_untold() -> None:
+    """This seed's last payments are made while the gateway is dead: it starts again, and they are told."""
+    world = judged(265, 30, 500)
+    assert world.hub is not None and all(speaker.up is not None for speaker in world.speakers)
+
+
 @pytest.mark.prove
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_p7_holds_a_thousand_thousand_times(seed: int) -> None:

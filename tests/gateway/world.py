@@ -274,6 +274,8 @@ class World:
         for task in tasks[2:]:
             task.cancel()
         self.loss = 0.0
+        if self.hub is None:
+            self._start_gateway()  # the end came in the middle of a restart
         await asyncio.sleep(300)  # everything is whole again: whoever is due is told
         for task in tasks:
             task.cancel()
