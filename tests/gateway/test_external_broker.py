@@ -33,7 +33,7 @@ class Mosquitto:
         self._passwords.write_text("")
         self.let_in("gateway", "of the gateway")
         (folder / "rules").write_text(RULES)
-        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
+        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nlistener {port + 6} 127.0.0.1\nprotocol websockets\nallow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
                                      "user root\npersistence false\n")  # fmt: skip
 
     def start(self) -> None:
@@ -73,6 +73,8 @@ class Outside:
         if self.real is not None:
             self.real.let_in(told["mqtt"]["username"], told["mqtt"]["password"])
             time.sleep(0.3)
+        if more.get("way") == "ws":
+            told["mqtt"]["port"] = self.port + 6
         lost = (told["topics"]["evidence"], b'{"lost": true}')
         return Speaker(told, will=lost, **more).start()
 
@@ -111,6 +113,20 @@ def test_a_payment_is_heard_and_the_answer_comes_back(outside: Outside) -> None:
     assert heard["amount"] == 1250 and heard["late"] is False and heard["topic"] == speaker.told["topics"]["announce"]
     row = played(outside.system, payment["id"])
     assert row["state"] == "played" and not row["alarmed_at"]
+    speaker.stop()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("outside", ["mosquitto"], indirect=True)
+@pytest.mark.parametrize(("version", "way"), [(4, "tcp"), (4, "ws"), (5, "ws")])
+def test_devices_of_every_kind_at_a_mosquitto(outside: Outside, version: int, way: str) -> None:
+    """The broker of the tests knows MQTT 5 over TCP only."""
+    till = new_till(outside.system)
+    speaker = outside.speaker(till, version=version, way=way)
+    _beats(speaker)
+    ready(outside.system, speaker.told)
+    payment = outside.system.pay(till=till)
+    assert speaker.next()["amount"] == 1250 and played(outside.system, payment["id"])["state"] == "played"
     speaker.stop()
 
 
