@@ -51,7 +51,7 @@ def gateway_of(settings: manual.Settings) -> dict[str, Any]:
         "ca_file": "" if settings.gateway_certificate else str(authority(settings.data / "gateway")),
     }
     if settings.gateway_broker:
-        return {**at_broker(settings.gateway_broker), **keys}
+        return {**at_broker(settings.gateway_broker), **keys, "ca_file": ""}  # not our authority's; devices trust whom they always do
     return {
         "host": "127.0.0.1",
         "port": settings.mqtt_port,

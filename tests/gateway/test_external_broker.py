@@ -3,6 +3,7 @@
 With a broker of the tests always; with a real Mosquitto in `make prove` (Debian: mosquitto), where it fails without one.
 """
 
+import json
 import shutil
 import subprocess
 import time
@@ -33,7 +34,7 @@ class Mosquitto:
         self._passwords.write_text("")
         self.let_in("gateway", "of the gateway")
         (folder / "rules").write_text(RULES)
-        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
+        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nlistener {port + 6} 127.0.0.1\nprotocol websockets\nallow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
                                      "user root\npersistence false\n")  # fmt: skip
 
     def start(self) -> None:
@@ -66,13 +67,20 @@ class Outside:
         self.system.start()
         self.tills: dict[str, str] = {}
 
-    def speaker(self, till: str, **more: Any) -> Speaker:
+    def enrolled(self, till: str) -> dict[str, Any]:
+        """A device of ours that the broker knows too."""
         told = enrol(self.system, till)
         assert told["mqtt"]["port"] == self.port
         self.tills[told["device"]] = till
         if self.real is not None:
             self.real.let_in(told["mqtt"]["username"], told["mqtt"]["password"])
             time.sleep(0.3)
+        return told
+
+    def speaker(self, till: str, **more: Any) -> Speaker:
+        told = self.enrolled(till)
+        if more.get("way") == "ws":
+            told["mqtt"]["port"] = self.port + 6
         lost = (told["topics"]["evidence"], b'{"lost": true}')
         return Speaker(told, will=lost, **more).start()
 
@@ -112,6 +120,40 @@ def test_a_payment_is_heard_and_the_answer_comes_back(outside: Outside) -> None:
     row = played(outside.system, payment["id"])
     assert row["state"] == "played" and not row["alarmed_at"]
     speaker.stop()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("outside", ["mosquitto"], indirect=True)
+@pytest.mark.parametrize(("version", "way"), [(4, "tcp"), (4, "ws"), (5, "ws")])
+def test_devices_of_every_kind_at_a_mosquitto(outside: Outside, version: int, way: str) -> None:
+    """The broker of the tests knows MQTT 5 over TCP only."""
+    till = new_till(outside.system)
+    speaker = outside.speaker(till, version=version, way=way)
+    _beats(speaker)
+    ready(outside.system, speaker.told)
+    payment = outside.system.pay(till=till)
+    assert speaker.next()["amount"] == 1250 and played(outside.system, payment["id"])["state"] == "played"
+    speaker.stop()
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("outside", ["mosquitto"], indirect=True)
+def test_mosquittos_own_clients_at_a_mosquitto(outside: Outside) -> None:
+    """Debian: mosquitto-clients."""
+    assert shutil.which("mosquitto_sub") and shutil.which("mosquitto_pub"), "install mosquitto-clients"
+    till = new_till(outside.system)
+    told = outside.enrolled(till)
+    who = ["-h", "127.0.0.1", "-p", str(outside.port), "-V", "mqttv5", "-u", told["mqtt"]["username"], "-P", told["mqtt"]["password"],
+           "-i", told["mqtt"]["client_id"], "-q", "1"]  # fmt: skip
+    subprocess.run(["mosquitto_pub", *who, "-t", told["topics"]["heartbeat"], "-m", '{"n": 1}'], check=True, timeout=20)
+    ready(outside.system, told)
+    sub = subprocess.Popen(["mosquitto_sub", *who, "-t", told["topics"]["announce"], "-C", "1", "-W", "30"], stdout=subprocess.PIPE)
+    time.sleep(1.0)
+    payment = outside.system.pay(till=till)
+    table = json.loads(sub.communicate(timeout=40)[0])
+    said = json.dumps({"announce_id": table["announce_id"], "state": "played"})
+    subprocess.run(["mosquitto_pub", *who, "-t", told["topics"]["ack"], "-m", said], check=True, timeout=20)
+    assert table["amount"] == 1250 and played(outside.system, payment["id"])["state"] == "played"
 
 
 def test_a_command_goes_there_and_its_outcome_comes_back(outside: Outside) -> None:
