@@ -126,5 +126,10 @@ def problem(told: Any) -> Oops:
     """An RFC 9457 answer as the command line says it."""
     told = told if isinstance(told, dict) else {}
     step = told.get("next_step") or {}
-    detail = told.get("detail") or told.get("title") or "?"
+    detail = told.get("detail")
+    if not detail or detail in step.values():  # what to do is said behind it anyway
+        detail = told.get("title") or "?"
+    places = "; ".join(f"{one.get('pointer')}: {one.get('detail')}" for one in told.get("errors") or [])
+    if places:
+        detail = f"{detail} ({places})"
     return Oops(f"{detail}。{step.get('zh', '')}", f"{detail}. {step.get('en', '')}", told)

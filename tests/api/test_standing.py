@@ -93,3 +93,10 @@ def test_from_a_noted_release_to_its_cause(own_system: System) -> None:
     assert named_in(told, "us.release") == "why_no_information"
     assert told["why_no_information"]["ranked"][0]["id"] == "us.release"
     assert any("changed shortly before" in step["says"]["en"] for step in told["why_no_information"]["steps"])
+
+
+def test_a_refusal_at_the_command_line_says_what_where_and_how_once(system: System) -> None:
+    code, _, said = system.cli("incident", "show", "inc_unknown", "--lang", "zh")
+    assert code == 1 and said.count("核对编号") == 1
+    code, _, said = system.cli("account", "set", "--pending-since", "yesterday", "--lang", "zh")
+    assert code == 1 and "/pending_since" in said
