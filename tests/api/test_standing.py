@@ -19,7 +19,11 @@ ACCOUNT = "/v1/settlement_account"
 
 def told_of(system: System, kind: str) -> list[tuple[str | None, str | None]]:
     """What the merchant's programs heard last of it: the cause that was named, and the one that was withdrawn."""
-    rows = system.call("GET", f"/v1/events?types={kind}.cause_named&limit=100")[1]["data"]
+    rows, cursor, more = list[dict[str, Any]](), "", True
+    while more:
+        told = system.call("GET", f"/v1/events?limit=100&cursor={cursor}")[1]
+        rows += [row for row in told["data"] if row["type"] == f"{kind}.cause_named"]
+        cursor, more = told["next_cursor"], told["has_more"]
     data = [row["data"] for row in sorted(rows, key=lambda row: row["timestamp"])][-2:]
     return [((one["cause"] or {}).get("id"), one["withdrawn"]) for one in data]
 
