@@ -199,8 +199,12 @@ async def wait_for_proof(house: House, payment_id: str, wait_ms: int) -> Payment
     """The payment once it is proven, or as it is when the time has come."""
     until = house.clock.now_ms() + wait_ms
     while True:
-        payment = await house.store.payment(payment_id)
-        if payment is None:
-            raise Gone(payment_id)
-        if payment.proven or not await house.waiters.wait(payment_id, until):
-            return payment if payment.proven else (await house.store.payment(payment_id) or payment)
+        moved = asyncio.ensure_future(house.waiters.wait(payment_id, until))  # before the look: what changes meanwhile is heard
+        try:
+            payment = await house.store.payment(payment_id)
+            if payment is None:
+                raise Gone(payment_id)
+            if payment.proven or not await moved:
+                return payment if payment.proven else (await house.store.payment(payment_id) or payment)
+        finally:
+            moved.cancel()
