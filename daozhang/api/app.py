@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 import daozhang
 from daozhang.api import docs
+from daozhang.api import plates as plate_pages
 from daozhang.api.auth import Guard
 from daozhang.api.bills import Bills
 from daozhang.api.causes import CauseDoors
@@ -24,7 +25,7 @@ from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
 from daozhang.api.payments import Payments
-from daozhang.api.plates import PlateDoors, page_routes
+from daozhang.api.plates import PlateDoors
 from daozhang.api.problem import Problem
 from daozhang.api.receipts import ReceiptDoors
 from daozhang.api.refunds import Refunds
@@ -107,7 +108,7 @@ def build_app(house: House, building: Building) -> Front:
     routes = [Route(path, _by_method(methods), methods=list(methods)) for path, methods in by_path.items()]
     routes += [
         *docs.routes(),
-        *page_routes(),
+        *plate_pages.routes(),
         Route("/v1/openapi.json", openapi, methods=["GET"]),
         Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),

@@ -50,6 +50,25 @@ def no_repeat(used: KeyUsed, key: Key) -> None:
         raise Problem("idempotency_key_reused", **made)
 
 
+def channel_shut(house: House, language: str, refused: ChannelShut, *, payer: bool = False) -> Problem:
+    """Until when, why, and what works instead; said to the cashier, or to the payer who holds the phone."""
+    state = refused.shut.state
+    words = {name: channel.manifest["words"] for name in (refused.channel, *refused.others) if (channel := house.shelf.get(name))}
+    if refused.others:
+        other = words[refused.others[0]]
+        step = {"zh": f"请{'' if payer else '顾客'}换{other['zh']}付", "en": f"{'Pay' if payer else 'Ask to pay'} with {other['en']}"}
+    else:
+        step = {"zh": "付现金,或稍后再付", "en": "Pay cash, or try later"} if payer else {"zh": "先收现金,或稍后再收", "en": "Take cash, or charge later"}
+    maintenance = state.word == MAINTENANCE
+    zh, en = ("正在维护", "is under maintenance") if maintenance else ("现在收不了款", "takes no payments at the moment")
+    name = words[refused.channel]
+    return Problem(
+        "channel_shut", f"{name['zh']}{zh}" if language == "zh" else f"{name['en']} {en}",
+        cause="platform.maintenance" if maintenance else "platform.outage", channel=refused.channel, until=rfc3339(state.until_ms), again_at=rfc3339(refused.shut.again_ms),
+        incident=state.incident or None, alternatives=list(refused.others), next_step=step,
+    )  # fmt: skip
+
+
 class Payments:
     """The doors of payments over the flow."""
 
@@ -94,7 +113,7 @@ class Payments:
         except SaleTaken as taken:
             raise await self._sale_taken(asked, taken) from None
         except ChannelShut as shut:
-            raise self._channel_shut(asked, shut) from None
+            raise channel_shut(self._house, asked.language, shut) from None
         if payment.refusal is not None and payment.refusal.get("hint") == "payer.code_expired":
             now = self._house.clock.now_ms()
             if self._codes.was_wrong(payment.till, now, payment.merchant):
@@ -127,23 +146,6 @@ class Payments:
             detail = f"{detail}{'。' if asked.language == 'zh' else '. '}{told['by_when'][asked.language]}"
         return Problem("sale_taken", detail, payment=holder.id, cause=_TWICE, verdict=told["verdict"], safe_to_retry_by=until,
                        next_step=told["next_step"]["cashier"])  # fmt: skip
-
-    def _channel_shut(self, asked: Asked, refused: ChannelShut) -> Problem:
-        """Until when, why, and what works instead."""
-        state = refused.shut.state
-        words = {name: channel.manifest["words"] for name in (refused.channel, *refused.others) if (channel := self._house.shelf.get(name))}
-        step = {"zh": "先收现金,或稍后再收", "en": "Take cash, or charge later"}
-        if refused.others:
-            other = words[refused.others[0]]
-            step = {"zh": f"请顾客换{other['zh']}付", "en": f"Ask to pay with {other['en']}"}
-        maintenance = state.word == MAINTENANCE
-        zh, en = ("正在维护", "is under maintenance") if maintenance else ("现在收不了款", "takes no payments at the moment")
-        name = words[refused.channel]
-        return Problem(
-            "channel_shut", f"{name['zh']}{zh}" if asked.language == "zh" else f"{name['en']} {en}",
-            cause="platform.maintenance" if maintenance else "platform.outage", channel=refused.channel, until=rfc3339(state.until_ms), again_at=rfc3339(refused.shut.again_ms),
-            incident=state.incident or None, alternatives=list(refused.others), next_step=step,
-        )  # fmt: skip
 
     async def _watch_code(self, order: Order) -> None:
         """Codes that are tried out are noticed and slowed down (A21), screenshots named. Raises TooManyWrongCodes, WrongCode."""

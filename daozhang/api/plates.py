@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import segno
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from daozhang.api.auth import Guard
 from daozhang.api.limits import Limits
-from daozhang.api.payments import key_of, no_repeat
+from daozhang.api.pages import page_routes
+from daozhang.api.payments import channel_shut, key_of, no_repeat
 from daozhang.api.problem import Problem
 from daozhang.api.routes import Asked, Door, answer
 from daozhang.api.shapes import PlateOrder
@@ -30,6 +30,7 @@ from daozhang.core.ids import ULID_LENGTH, is_ulid
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Key
 from daozhang.flow import tell
+from daozhang.flow.doorkeeper import ChannelShut
 from daozhang.flow.house import House, NoAccount
 from daozhang.flow.take import Order, take
 
@@ -38,30 +39,12 @@ _MAC = 20
 _SUBJECT = "码牌收款"  # a payer without a key writes no words into the shop's books
 _TOKEN = re.compile(r"[0-9A-Z]{52}[0-9a-f]{20}", re.ASCII)
 _FOLDER = Path(__file__).parent / "plate"
-_KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
-                               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # the address names the plate, and perhaps the payer
-    "Cache-Control": "no-cache",
-}  # fmt: skip
 
 
-def page_routes() -> list[Route]:
-    """The payer's page and its files, read once; what it shows it asks for by its address."""
-
-    def serve(name: str, path: str) -> Route:
-        file = _FOLDER / name
-        body, kind = file.read_bytes(), _KINDS[file.suffix]
-
-        async def run(request: Request) -> Response:
-            return Response(body, headers=_HEADERS, media_type=kind)
-
-        return Route(path, run, methods=["GET"])
-
-    files = ("page.css", "page.js", "words.js")
-    return [*(serve(name, f"/plate/files/{name}") for name in files), serve("index.html", "/plate/{token}")]
+def routes() -> list[Route]:
+    """The payer's page and its files; what it shows it asks for by its address."""
+    files = {f"/plate/files/{name}": name for name in ("page.css", "page.js", "words.js")}
+    return page_routes(_FOLDER, {**files, "/plate/{token}": "index.html"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +146,8 @@ class PlateDoors:
             if found is None:
                 raise Problem("unavailable") from None
             return await self._tell_of(place, found, 200)
+        except ChannelShut as shut:
+            raise channel_shut(self._house, asked.language, shut, payer=True) from None
         return await self._tell_of(place, payment, 201 if payment.proven else 202)
 
     async def payment(self, asked: Asked) -> Response:

@@ -116,7 +116,7 @@ class StandingDoors:
 
     async def plate(self, asked: Asked) -> Response:
         till, stated = await self._till(asked)
-        return answer(_plate(till, self._sign(asked, till), stated))
+        return answer(self._plate(till, self._sign(asked, till), stated))
 
     async def own_plate(self, asked: Asked) -> Response:
         return await self._plate_says(asked, "own")
@@ -129,9 +129,19 @@ class StandingDoors:
         till, stated = await self._till(asked)
         sign = self._sign(asked, till)
         made = self._stated(asked, till, {**(stated.facts if stated is not None else {}), name: asked.body.text})
-        was, is_now = standing.plate_cause(stated, sign["url"]), standing.plate_cause(made, sign["url"])
+        was, is_now = standing.plate_cause(stated, self._printed(sign)), standing.plate_cause(made, self._printed(sign))
         await self._books.state(made, standing.raised("plate", made, was, is_now))
-        return answer(_plate(till, sign, made))
+        return answer(self._plate(till, sign, made))
+
+    def _printed(self, sign: dict[str, str]) -> str:
+        """Empty where our own address is not settled: it is then whatever the asker called us by, and accuses nobody."""
+        return sign["url"] if self._house.notify_base else ""
+
+    def _plate(self, till: str, sign: dict[str, str], stated: Stated | None) -> dict[str, Any]:
+        facts = stated.facts if stated is not None else {}
+        told = {"object": "till_plate", "till": till, **sign, "own": facts.get("own") or self._printed(sign) or None, "reads": facts.get("reads"),
+                "at": rfc3339(stated.at_ms if stated is not None else 0), "by": stated.by if stated is not None else None}  # fmt: skip
+        return standing.with_cause(told, standing.plate_cause(stated, self._printed(sign)))
 
     # -- releases ----------------------------------------------------------------------------------------------------------
 
@@ -147,13 +157,6 @@ class StandingDoors:
         if not await self._books.note_release(made):
             raise Problem("bad_field", "a version that was noted before", errors=[{"pointer": "/version", "detail": "noted before"}])
         return answer(_release(made), 201)
-
-
-def _plate(till: str, sign: dict[str, str], stated: Stated | None) -> dict[str, Any]:
-    facts = stated.facts if stated is not None else {}
-    told = {"object": "till_plate", "till": till, **sign, "own": facts.get("own") or sign["url"], "reads": facts.get("reads"),
-            "at": rfc3339(stated.at_ms if stated is not None else 0), "by": stated.by if stated is not None else None}  # fmt: skip
-    return standing.with_cause(told, standing.plate_cause(stated, sign["url"]))
 
 
 def _release(one: Release) -> dict[str, Any]:

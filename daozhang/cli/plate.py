@@ -30,11 +30,10 @@ def plate(talk: Talk, till: str, output: Path | None) -> None:
         import segno
 
         segno.make(told["url"]).terminal(out=sys.stderr, compact=True)
-    talk.document({**told, **({"path": str(output)} if output else {})})
     talk.show(told["url"])
     if output:
         talk.show(f"{talk.pick('二维码', 'QR')}: {output}")
-    _checked(talk, told)
+    _checked(talk, {**told, **({"path": str(output)} if output else {})})
 
 
 @plate.command("own")
@@ -44,9 +43,7 @@ def plate(talk: Talk, till: str, output: Path | None) -> None:
 def own_plate(talk: Talk, text: str, till: str) -> None:
     """登记本店码牌的内容,用别家的码牌时 / enter what the shop's own plate reads as, where it is not ours"""
     link = Link(talk.data)
-    told = link.must("PUT", f"/tills/{_till(link, till)}/plate", {"text": text})
-    talk.document(told)
-    _checked(talk, told)
+    _checked(talk, link.must("PUT", f"/tills/{_till(link, till)}/plate", {"text": text}))
 
 
 @plate.command("check")
@@ -56,9 +53,7 @@ def own_plate(talk: Talk, text: str, till: str) -> None:
 def check_plate(talk: Talk, text: str, till: str) -> None:
     """核对手机在店里读到的内容 / check what a phone reads in the shop"""
     link = Link(talk.data)
-    told = link.must("POST", f"/tills/{_till(link, till)}/plate/check", {"text": text}, key=fresh_key())
-    talk.document(told)
-    _checked(talk, told)
+    _checked(talk, link.must("POST", f"/tills/{_till(link, till)}/plate/check", {"text": text}, key=fresh_key()))
 
 
 def _till(link: Link, named: str) -> str:
@@ -69,6 +64,7 @@ def _till(link: Link, named: str) -> str:
 
 
 def _checked(talk: Talk, told: dict[str, Any]) -> None:
+    talk.document(told)
     own, reads = told["own"], told["reads"]
-    talk.show(talk.pick(f"  应为 {own}  读到 {reads or '未核对'}", f"  should read {own}  reads {reads or 'not checked'}"))
+    talk.show(talk.pick(f"  应为 {own or '未登记'}  读到 {reads or '未核对'}", f"  should read {own or 'not entered'}  reads {reads or 'not checked'}"))
     show_cause(talk, told)

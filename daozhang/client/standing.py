@@ -28,7 +28,7 @@ class SettlementAccount(Struct):
 
 class TillPlate(Struct):
     """``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that
-    address where nothing else was entered; ``reads``: what was read in the shop last.
+    address where nothing else was entered (null: our own address is not settled either); ``reads``: what was read in the shop last.
     """
 
     object: str
@@ -36,7 +36,7 @@ class TillPlate(Struct):
     token: str
     url: str
     picture: str
-    own: str
+    own: str | None
     reads: str | None
     at: say.Time | None
     by: str | None

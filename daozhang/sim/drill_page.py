@@ -163,4 +163,5 @@ def _incidents(seen: Sequence[dict[str, Any]]) -> str:
     if not seen:
         return ""
     rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td>{escape(one['place'])}<td class=n>{one['payments']}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
-    return f"{_heading('看到的事件', 'Incidents that were seen')}<table>{rows}</table>"
+    head = "<tr><th>原因 · cause<th>责任方 · party<th>范围 · place<th>支付 · payments<th>开始 · from<th>结束 · until<th>属实 · true"
+    return f"{_heading('看到的事件', 'Incidents that were seen')}<table>{head}{rows}</table>"

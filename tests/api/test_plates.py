@@ -7,11 +7,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daozhang.api.plates import page_routes
+from daozhang.api import plates
+from daozhang.api.problem import KINDS
+from tests.api.test_incidents import shut, until
 from tests.conftest import System
 
 FILES = ("page.css", "page.js", "words.js")
@@ -58,7 +61,7 @@ def test_the_sign_leads_to_a_page_of_ours_alone(system: System) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{system.base_port}/plate/files/{name}") as reply:
             text = reply.read().decode()
         assert not re.search(r"https?://\w|url\(|@import|innerHTML|eval\(", text), name
-    assert len(page_routes()) == len(FILES) + 1
+    assert len(plates.routes()) == len(FILES) + 1
 
 
 def test_a_token_that_we_never_gave_opens_nothing(system: System, plate: str) -> None:
@@ -119,3 +122,17 @@ def test_a_payer_sees_only_what_a_plate_has_begun(system: System, plate: str) ->
 def test_one_plate_is_not_asked_without_end(system: System, plate: str) -> None:
     found = [asked(system, "GET", plate) for _ in range(40)]
     assert {status for status, _ in found} == {200, 429} and {told.get("code") for status, told in found if status == 429} == {"slow_down"}
+
+
+def test_a_shut_channel_is_told_to_the_payer(system: System, plate: str) -> None:
+    with shut(system):
+        status, told = until(lambda: (answer := ordered(system, plate, "unionpay", key=os.urandom(8).hex()))[0] == 409 and answer)
+    assert (status, told["code"], told["channel"]) == (409, "channel_shut", "unionpay")
+    assert told["next_step"]["zh"].startswith("请换") and told["next_step"]["en"].startswith("Pay with")
+
+
+def test_only_refusals_before_any_order_say_that_nothing_was_charged() -> None:
+    """What may come when an order is durable already (moved, unavailable, internal, anything new) is no such word."""
+    script = (Path(plates.__file__).parent / "plate" / "page.js").read_text()
+    said = set(re.findall(r'"(\w+)"', re.search(r"BEFORE_ANY_ORDER = \[([^]]+)]", script)[1]))  # type: ignore[index]
+    assert said <= KINDS.keys() and not said & {"moved", "unavailable", "internal", "overloaded", "account_unusable", "idempotency_key_reused"}

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from daozhang.core.stated import Release, changed_ms
+from daozhang.core.stated import Release, Stated, changed_ms
 from daozhang.diagnosis.cause import shelf
 from daozhang.diagnosis.name import STATIC_CODE_FEN, name_causes, name_standing
 from daozhang.diagnosis.standing import Account, Plate, Receiver, of_account, of_plate, of_receiver
+from daozhang.flow.standing import plate_cause
 from daozhang.sim.drill_plays import PLAYS
 from tests.diagnosis.worlds import AT, world
 
@@ -104,3 +105,10 @@ def test_the_first_version_is_no_change_and_the_newest_counts() -> None:
 
 def test_every_cause_is_drilled_or_says_why_not() -> None:
     assert {cause.id for cause in shelf().values() if cause.not_drilled} == set(shelf()) - set(PLAYS)
+
+
+def test_a_plate_is_accused_only_against_what_it_should_read_as() -> None:
+    read = Stated(1, "mer_x", "till_x", {"reads": "https://elsewhere.example/9"})
+    named = plate_cause(read, "https://ours.example/plate/1")
+    assert named is not None and named.id == "payee.code_swapped"
+    assert plate_cause(read, "") is None and plate_cause(None, "https://ours.example/plate/1") is None

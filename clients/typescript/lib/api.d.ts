@@ -982,14 +982,14 @@ export interface TillPage {
     has_more: boolean;
     next_cursor: string | null;
 }
-/** ``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that address where nothing else was entered; ``reads``: what was read in the shop last. */
+/** ``url``: the payer's page, which the shop prints (``picture``: as a QR, SVG). ``own``: what the till's plate reads as, that address where nothing else was entered (null: our own address is not settled either); ``reads``: what was read in the shop last. */
 export interface TillPlate {
     object: string;
     till: string;
     token: string;
     url: string;
     picture: string;
-    own: string;
+    own: string | null;
     reads: string | null;
     at: string | null;
     by: string | null;

@@ -12,6 +12,8 @@ let lang = given.get("lang") ?? (navigator.language.startsWith("zh") ? "zh" : "e
 if (!(lang in WORDS)) lang = "en";
 let plate;
 let payment;
+// Only these say that nothing was begun, and only at the first try of an order (a shut channel looks for it first); after anything else the same order is asked for again, under the same key.
+const BEFORE_ANY_ORDER = ["bad_field", "bad_json", "no_account", "channel_shut", "key_malformed", "not_found"];
 let key = "";
 let looking = false;
 let problem = "";
@@ -132,7 +134,8 @@ async function begin(event) {
   // The same order after a lost answer: the key changes with what is ordered, and after a refusal.
   const body = { amount, wallet, payer: given.get("payer") ?? "", wait_s: 1 };
   const what = JSON.stringify(body);
-  if (!key.startsWith(what)) key = `${what}|${Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16).padStart(2, "0")).join("")}`;
+  const first = !key.startsWith(what);
+  if (first) key = `${what}|${Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16).padStart(2, "0")).join("")}`;
   try {
     payment = await ask("POST", `${door}/payments`, body, { "Idempotency-Key": key.slice(key.lastIndexOf("|") + 1) });
     sessionStorage.setItem(kept, payment.id);
@@ -141,7 +144,7 @@ async function begin(event) {
     look();
   } catch (refused) {
     const busy = refused.status === 429 || refused.status === 503;
-    problem = busy ? "busy" : refused.status < 500 ? "refused" : "away";
+    problem = busy ? "busy" : (first && BEFORE_ANY_ORDER.includes(refused.told?.code)) || refused.told?.code === "channel_shut" ? "refused" : refused.status ? "unsure" : "away";
     why = problem === "refused" ? (refused.told?.next_step?.[lang] ?? refused.message) : "";
     if (problem === "refused") key = "";
   }
