@@ -20,6 +20,7 @@ from daozhang.core.payment import FOLLOWS, NOTHING_TAKEN, Method, Payment, State
 _HOUR_MS = 3600 * 1000
 _BEIJING_MS = 8 * _HOUR_MS
 _DAY_MS = 24 * _HOUR_MS
+_LEFT_LATE_MS = 1_000  # a question leaves so long after the time written down for it at most, but for a store that is unwell
 ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
 
 
@@ -109,13 +110,15 @@ def polite_ms(p: Payment, m: Manners) -> int:
     """Before this time no query of the order may leave.
 
     The gap runs from the last query's answer as well: a commit that took long lets the question leave later than
-    the time written down for it, and the channel counts from when it arrives.
+    the time written down for it, and the channel counts from when it arrives. Where the asker died before it wrote the
+    answer down, nothing says how late the question left.
     """
     if not p.last_query_ms:
         return 0
     gaps = _gaps(p, m)
     counted = p.state in (State.SENT, State.WAITING_PAYER, State.UNKNOWN) and p.queries < len(gaps)
-    return max(p.last_query_ms, p.last_answer_ms) + (gaps[p.queries] if counted else m.query_gap_ms)
+    left = p.last_answer_ms if p.last_answer_ms >= p.last_query_ms else p.last_query_ms + _LEFT_LATE_MS
+    return left + (gaps[p.queries] if counted else m.query_gap_ms)
 
 
 def _gaps(p: Payment, m: Manners) -> tuple[int, ...]:
@@ -297,7 +300,7 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return _decided(p, State.REVERSED if charged else State.CLOSED, m, now, seen=True)
         case Proves.WAITING:
             state = State.WAITING_PAYER if p.state is State.UNKNOWN else p.state
-            return _window(p.to(state, seen=True, absent=0), m, now)
+            return _window(_opened_again(p.to(state, seen=True, absent=0), m), m, now)
         case Proves.ABSENT if p.undone in (Undone.UNPAID, Undone.ABSENT) and _may_be_gone(p, m):
             return _decided(p, State.CLOSED, m, now)
         case Proves.ABSENT:
@@ -370,7 +373,7 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 
 def _opened_again(p: Payment, m: Manners) -> Payment:
-    """A charge was shown after an undo was taken, and may be younger than it: what the undo did is open, and it is repeated."""
+    """The order or its charge was shown after an undo was taken, and may be younger: what the undo did is open, and it is repeated."""
     if not m.undone_vanishes or p.undone not in (Undone.UNPAID, Undone.ABSENT):
         return p
     return changed(p, undone=Undone.NO, undo_out=True)

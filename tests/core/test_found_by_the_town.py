@@ -139,3 +139,15 @@ def test_what_was_not_found_before_an_undo_says_nothing_of_an_order_that_comes_a
     once = learn(asking(undone, Op.QUERY, m, NOW + 30_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 30_100)
     assert not once.proven
     assert learn(asking(once, Op.QUERY, m, NOW + 90_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 90_100).state is State.CLOSED
+
+
+def test_an_order_that_is_shown_after_its_undo_was_taken_opens_the_undo_again() -> None:
+    """P2, UnionPay: undone before the order came; it came, was shown as under way, and one "no such order" was taken for its end."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=2, undone=Undone.ABSENT, give_up=True, queries=5,
+                first_undo_ms=NOW + 16_000, last_undo_ms=NOW + 19_000, last_query_ms=NOW + 84_000)  # fmt: skip
+    shown = learn(p, Op.QUERY, Finding(Proves.WAITING), m, NOW + 84_100)
+    assert shown.undone is Undone.NO and shown.undo_out
+    step = plan(shown, m, NOW + 84_100, False)
+    assert step is not None and step[0] is Op.REVERSE
+    assert not learn(shown, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 116_100).proven

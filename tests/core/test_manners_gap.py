@@ -7,7 +7,7 @@ import pytest
 from daozhang.channels.shelf import Shelf
 from daozhang.core.evidence import Op
 from daozhang.core.payment import State
-from daozhang.core.resolve import plan
+from daozhang.core.resolve import plan, polite_ms
 from daozhang.sim.every import START_MS, new_payment
 
 
@@ -29,3 +29,14 @@ def test_a_query_that_left_late_still_keeps_its_distance(channel: str, state: St
         assert op is Op.REVERSE  # at a channel that counts, an undo needs no fresh query
         return
     assert op is Op.QUERY and at_ms >= answered + plug.manners.query_gap_ms
+
+
+@pytest.mark.parametrize("channel", [channel.name for channel in Shelf.look()])
+def test_a_query_whose_asker_died_may_have_left_late(channel: str) -> None:
+    """Found by the town: 38,070 written, left at 38,101, nobody wrote an answer down, and a shop gave up: asked again after 4,969 ms."""
+    plug = Shelf.look().get(channel)
+    assert plug is not None
+    written = START_MS + 60_000
+    payment = replace(new_payment(), state=State.DEFERRED, sends=1, asked_ms=START_MS, undo_tries=1, first_undo_ms=written - 9,
+                      last_undo_ms=written - 9, queries=1, last_query_ms=written, last_answer_ms=written - 9_000)  # fmt: skip
+    assert polite_ms(payment, plug.manners) >= written + plug.manners.query_gap_ms + 500
