@@ -286,6 +286,8 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     match f.proves:
         case Proves.CAPTURED:
             return captured(p, f, m, now)
+        case Proves.CLOSED | Proves.RETURNED | Proves.REVOKED if _asked_before_charge(p, now):
+            return _window(p, m, now)
         case Proves.CLOSED:
             # A channel that only accepts a payment at first says by the query why it did not go through.
             refusal = {"code": f.code, "hint": f.hint, "text": f.text} if f.hint and not p.undo_tries else p.refusal
@@ -307,6 +309,11 @@ def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
             return _window(changed(p, absent=p.absent + 1), m, now)
         case _:
             return _window(p, m, now)
+
+
+def _asked_before_charge(p: Payment, now: int) -> bool:
+    """A notify of a charge overtook this answer: it was asked for before the charge (known to the second), and says nothing of it."""
+    return p.capture_seen and p.last_query_ms - 1_000 < p.paid_ms <= now
 
 
 def _may_be_gone(p: Payment, m: Manners) -> bool:
@@ -364,12 +371,12 @@ def _learn_notify(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     if f.proves is not Proves.CAPTURED:
         return p
     if p.state in NOTHING_TAKEN:
-        return changed(p, recheck_ms=now, capture_seen=True, absent=0)
+        return changed(p, recheck_ms=now, capture_seen=True, absent=0, paid_ms=f.paid_ms or p.paid_ms)
     if p.proven:
         return p
     if not p.undo_tries:
         return captured(p, f, m, now)
-    return _opened_again(changed(p, seen=True, capture_seen=True), m)
+    return _opened_again(changed(p, seen=True, capture_seen=True, paid_ms=f.paid_ms or p.paid_ms), m)
 
 
 def _opened_again(p: Payment, m: Manners) -> Payment:
@@ -385,7 +392,7 @@ def _learn_recheck(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         return captured(p, f, m, now)
     p = changed(p, rechecks=p.rechecks + 1)
     # A signed notify claims a charge: "not found" and "not yet paid" are then only stale.
-    stale = p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)
+    stale = (p.capture_seen and f.proves in (Proves.ABSENT, Proves.WAITING)) or _asked_before_charge(p, now)
     if p.capture_seen and m.undone_vanishes and f.proves is Proves.REVOKED:
         # Where an undone order vanishes, "vanished" is not found in other words: it must be said twice.
         stale, p = not p.absent, changed(p, absent=p.absent + 1)

@@ -151,3 +151,27 @@ def test_an_order_that_is_shown_after_its_undo_was_taken_opens_the_undo_again() 
     step = plan(shown, m, NOW + 84_100, False)
     assert step is not None and step[0] is Op.REVERSE
     assert not learn(shown, Op.QUERY, Finding(Proves.REVOKED), m, NOW + 116_100).proven
+
+
+def test_an_end_that_was_asked_for_before_a_charge_is_no_end_of_it() -> None:
+    """P2: the undo was taken; a query's slow answer still says closed, and meanwhile the charge that crossed was notified."""
+    m = manners("alipay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=7, undone=Undone.UNPAID, seen=True, queries=9,
+                first_undo_ms=NOW + 50_000, last_undo_ms=NOW + 97_000, last_query_ms=NOW + 110_027, last_answer_ms=NOW + 104_020)  # fmt: skip
+    charge = Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 111_000)
+    told = learn(p, Op.NOTIFY, charge, m, NOW + 112_060)
+    for end in (Proves.RETURNED, Proves.CLOSED, Proves.REVOKED):
+        heard = learn(told, Op.QUERY, Finding(end), m, NOW + 112_106)
+        assert not heard.proven and due_ms(heard, m, NOW + 112_106) > 0
+    again = asking(learn(told, Op.QUERY, Finding(Proves.RETURNED), m, NOW + 112_106), Op.QUERY, m, NOW + 120_000)
+    assert learn(again, Op.QUERY, Finding(Proves.RETURNED), m, NOW + 120_100).state is State.REVERSED
+
+
+def test_a_look_that_was_asked_for_before_a_charge_does_not_end_the_looking() -> None:
+    """P4: told as closed and looked at once more; the charge was notified before the slow answer came."""
+    m = manners("alipay")
+    p = replace(new_payment(), state=State.CLOSED, asked_ms=NOW, undo_tries=1, undone=Undone.UNPAID, seen=True, decided_ms=NOW + 50_000,
+                first_undo_ms=NOW + 40_000, last_undo_ms=NOW + 40_000, queries=3, last_query_ms=NOW + 110_000, recheck_ms=NOW + 110_000)  # fmt: skip
+    told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 111_000), m, NOW + 112_000)
+    heard = learn(told, Op.QUERY, Finding(Proves.CLOSED), m, NOW + 112_500)
+    assert heard.state is State.CLOSED and heard.recheck_ms > NOW + 112_500
