@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from daozhang.ports.link import Link, Reply
 
+_KEEP_S = 2  # servers hang up on idle connections after a few seconds more, and a request in that moment has no answer
+
 
 class Client:
     """``connections`` kept connections to one place on loopback; a caller takes one, asks, and gives it back."""
@@ -24,14 +26,17 @@ class Client:
             link.abort()
             raise
         if link.usable:
+            link.idle_since = time.monotonic()
             self._idle.append(link)
         return reply
 
     def _kept(self) -> Link | None:
-        """The one used last that the other side has not hung up on."""
+        """The one used last that the other side has not hung up on, nor is about to."""
         while self._idle:
-            if (link := self._idle.pop()).usable:
+            link = self._idle.pop()
+            if link.usable and time.monotonic() - link.idle_since < _KEEP_S:
                 return link
+            link.abort()
         return None
 
     async def _connect(self) -> Link:
