@@ -238,7 +238,7 @@ def main() -> int:
     if given.mix:
         from bench import mix
 
-        return mix.main(given.base_port, given.payments, given.in_flight, given.json)
+        return mix.main(given.base_port, 2 * given.payments, mix.PLACES * given.in_flight, given.json)
     told = run(given.base_port, given.payments, given.in_flight)
     show(told)
     if given.json:
