@@ -145,3 +145,16 @@ def test_both_languages_say_everything(tmp_path: Path) -> None:
     scripts = "".join((FOLDER / name).read_text("utf-8") for name in ("page.js", "phone.js", "books.js", "index.html"))
     said = set(re.findall(r'\bwords\.(?!js)(\w+)', scripts)) | set(re.findall(r'data-(?:say|name)="(\w+)"', scripts))
     assert {f".{name}" for name in said} <= {f".{one.split('.')[1]}" for one in zh}
+
+
+def test_many_codes_come_at_once_and_each_pays_once(alone: Alone, till: Till) -> None:
+    channel = till.channel.name
+    told = alone.must("POST", "/code", {"wallet": channel, "count": 3})
+    assert len(set(told["codes"])) == 3 and told["expires_at"]
+    before = alone.must("GET", f"/recent?channel={channel}")["totals"]["captured_fen"]
+    for code in told["codes"]:
+        till.ask(Op.PAY, till.payment(amount_fen=100), code)
+    assert alone.must("GET", f"/recent?channel={channel}")["totals"]["captured_fen"] == before + 300
+    for count in (0, 501, "3", True, 1.5):
+        status, said = alone.call("POST", "/code", {"wallet": channel, "count": count})
+        assert (status, said["code"]) == (422, "bad_count") and "500" in json.dumps(said)
