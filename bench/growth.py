@@ -53,10 +53,8 @@ t as (
     order by i + least(at, 1) * 64, at),
 v as (
     insert into event (bucket, merchant, type, subject, at_ms, data)
-    select $3::smallint, $4, 'payment.' || k, id, 1795000000000 + i * 40, jsonb_build_object('payment', id, 'merchant_order_no',
-        'G-' || i, 'amount', 1250, 'amount_refunded', 0, 'currency', 'CNY', 'status', k, 'verdict', k, 'money', 'received', 'till', $6,
-        'channel', 'alipay')
-    from n, (values (0, 'created'), (1, 'paid')) k (at, k) order by i + at * 64, at),
+    select $3::smallint, $4, 'payment.' || k, id, 1795000000000 + i * 40, jsonb_build_array(status, verdict, money, 0)
+    from n, (values (0, 'created', 'created', 'checking', 'unresolved'), (1, 'paid', 'paid', 'paid', 'received')) k (at, k, status, verdict, money) order by i + at * 64, at),
 y as (
     insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms)
     select $3::smallint, $4, md5(id), md5(id) || md5(id), id, 1795000000000 from n)

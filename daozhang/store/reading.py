@@ -129,7 +129,7 @@ class PgReading:
         Raises ValueError for a cursor that is none of ours.
         """
         xact, seq = parse_cursor(cursor)
-        query = _Query(f"select {EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event_whole", merchant)
         query.add("(xact, seq) > (?::text::xid8, ?::bigint)", str(xact), seq)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         if subject:
@@ -140,7 +140,7 @@ class PgReading:
 
     async def cursor_at(self, merchant: str, at_ms: int) -> str:
         """Backwards from the newest: as much work as there are events since then."""
-        query = _Query(f"select {EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event_whole", merchant)
         query.add("at_ms < ?", at_ms)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         rows = await self._pool.fetch(query.text("xact desc, seq desc", 1), *query.given)
@@ -151,7 +151,7 @@ class PgReading:
         if not _number(number, 18):
             return None
         row = await self._pool.fetchrow(
-            f"select {EVENT} from event where bucket = $1 and seq = $2 and merchant = $3",
+            f"select {EVENT} from event_whole where bucket = $1 and seq = $2 and merchant = $3",
             bucket_of_merchant(merchant), int(number), merchant,
         )  # fmt: skip
         return event_of(row) if row else None

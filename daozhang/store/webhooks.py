@@ -32,11 +32,11 @@ with e as materialized (
     where bucket = $1 and id = $2 and fence = $3 and state <> 'disabled'
 ), repeats as (
     select {_EVENT}, r.attempts, false as fresh from webhook_retry r
-    join event v on v.bucket = r.bucket and v.seq = r.seq
+    join event_whole v on v.bucket = r.bucket and v.seq = r.seq
     where r.bucket = $1 and r.endpoint = $2 and r.run_at_ms <= $4 order by r.run_at_ms, r.seq limit $5
 ), fresh as (
     select f.*, 0 as attempts, true as fresh from e cross join lateral (
-        select {_EVENT} from event v
+        select {_EVENT} from event_whole v
         where v.bucket = $1 and v.merchant = e.merchant and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq)
             and v.xact < pg_snapshot_xmin(pg_current_snapshot())
         order by v.xact, v.seq limit $6

@@ -1,0 +1,132 @@
+"""What is stored in short is read back whole, by every reader; and a database that was there before goes on."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from daozhang.core.payment import Payment, State
+from daozhang.core.ports import Change
+from daozhang.core.webhook import Endpoint
+from daozhang.flow.pen import event
+from daozhang.store.embedded import Embedded
+from daozhang.store.migrate import HERE, migrate
+from daozhang.store.seal import Seal
+from daozhang.store.store import PgStore
+from tests.store.kit import NOW, attempt, merchant, new_id, past_the_horizon, step, tick
+from tests.store.test_announcements import place, speaker
+
+_STORED = "select data::text from event where bucket = $1 and subject = $2 order by seq"
+
+
+def told(change: Change, kind: str) -> Change:
+    """The change with the event that the flow would write."""
+    return replace(change, events=(event(kind, change.payment, tick()),))
+
+
+async def paid_as_the_flow_does(store: PgStore, p: Payment) -> tuple[Payment, list[dict[str, object]]]:
+    """Stored and paid; with the facts of its two events as they were handed in."""
+    begun = told(step(p, State.SENT), "payment.created")
+    ended = told(step(await store.apply(begun), State.PAID), "payment.paid")
+    paid = await store.apply(ended)
+    return paid, [begun.events[0].data, ended.events[0].data]
+
+
+async def test_an_event_is_read_whole_by_every_reader(store: PgStore, link: asyncpg.Connection) -> None:
+    m = merchant()
+    await store.add_merchant(m)
+    endpoint = Endpoint(new_id("we", m.bucket), m.bucket, m.id, False, "https://x/", ("*",), "", "enabled", NOW, (("whsec_x", 0),))
+    await store.add_endpoint(endpoint)
+    p, facts = await paid_as_the_flow_does(store, attempt(m, "单号-1", till="till_x"))
+    await past_the_horizon(store)
+    stored = [json.loads(row["data"]) for row in await link.fetch(_STORED, m.bucket, p.id)]
+    assert stored == [["sent", "checking", "unresolved", 0], ["paid", "paid", "received", 0]]
+    rows = (await store.events(m.id)).rows
+    assert [row.data for row in rows] == facts
+    assert [list(row.data) for row in rows] == [sorted(one, key=lambda name: (len(name), name)) for one in facts]
+    assert [row.data for row in (await store.events(m.id, subject=p.id)).rows] == facts
+    one = await store.event(m.id, rows[1].id)
+    assert one is not None and one.data == facts[1]
+    (claimed,) = [one for one in await store.claim_endpoints(tick(), 50, 60_000) if one.id == endpoint.id]
+    _, wanted, _ = await store.wanted(claimed, tick(), 10)
+    assert [one.event.data for one in wanted] == facts
+    assert await store.send_one(claimed, rows[0].id, 1)
+    _, wanted, _ = await store.wanted(claimed, tick(), 10)
+    assert [one.event.data for one in wanted] == [facts[0], *facts]
+
+
+_OTHERS: list[dict[str, Any]] = [
+    {"amount": 5}, {"till": "another"}, {"channel": "another"}, {"merchant_order_no": "another"}, {"currency": "USD"},
+    {"payment": "another"}, {"more": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", [*_OTHERS, None], ids=str)
+async def test_an_event_that_says_anything_else_is_kept_as_it_is(
+    store: PgStore, link: asyncpg.Connection, other: dict[str, Any] | None
+) -> None:
+    begun = told(step(attempt(merchant()), State.SENT), "payment.created")
+    p, (said,) = begun.payment, begun.events
+    data = {**said.data, **other} if other is not None else {"payment": p.id}
+    await store.apply(replace(begun, events=(replace(said, data=data),)))
+    (row,) = (await store.events(p.merchant, subject=p.id)).rows
+    assert row.data == data
+    assert json.loads(await link.fetchval(_STORED, p.bucket, p.id)) == data
+
+
+async def test_an_event_of_a_payment_beside_its_own_is_kept_as_it_is(store: PgStore) -> None:
+    """A refund's subject is the refund: nothing would be found by it."""
+    begun = told(step(attempt(merchant()), State.SENT), "refund.created")
+    await store.apply(replace(begun, events=(replace(begun.events[0], subject="rfd_x"),)))
+    (row,) = (await store.events(begun.payment.merchant)).rows
+    assert (row.subject, row.data) == ("rfd_x", begun.events[0].data)
+
+
+async def test_the_speaker_is_told_of_a_thin_event(store: PgStore) -> None:
+    mer, shop, till = await place(store)
+    device = await speaker(store, mer, shop, till)
+    p, _ = await paid_as_the_flow_does(store, attempt(mer, till=till, amount=77))
+    await past_the_horizon(store)
+    await store.announce([mer.bucket], tick())
+    (row,) = await store.announcements_of(p.id)
+    assert (row.device, row.amount_fen, row.channel, row.kind) == (device.id, 77, "alipay", "paid")
+
+
+@pytest.fixture
+async def older(tmp_path: Path) -> AsyncIterator[str]:
+    """A database as it was before this schema."""
+    shutil.copytree(HERE / "schema", tmp_path / "old" / "schema")
+    for file in (tmp_path / "old" / "schema").iterdir():
+        if file.name >= "030":
+            file.unlink()
+    server = Embedded(tmp_path / "d")
+    dsn = await server.start()
+    await migrate(dsn, tmp_path / "old")
+    yield dsn
+    await server.stop()
+
+
+async def test_a_database_with_rows_goes_on(older: str) -> None:
+    m, seal = merchant(), Seal(b"k" * 32)
+    p = attempt(m, "before")
+    data = event("payment.created", p, NOW).data
+    link = await asyncpg.connect(older)
+    await link.execute(
+        "insert into event (bucket, merchant, type, subject, at_ms, data) values ($1, $2, 'payment.created', $3, 5, $4::text::jsonb)",
+        m.bucket, m.id, p.id, json.dumps(data),
+    )  # fmt: skip
+    await link.close()
+    assert "030_fewer_bytes.sql" in await migrate(older)
+    assert await migrate(older) == []
+    store = await PgStore.open(older, seal)
+    try:
+        assert [row.data for row in (await store.events(m.id)).rows] == [data]
+        _, facts = await paid_as_the_flow_does(store, p)
+        assert [row.data for row in (await store.events(m.id)).rows] == [data, *facts]
+    finally:
+        await store.close()
