@@ -25,6 +25,9 @@ OF_SALE = (
 _STATES = frozenset(state.value for state in State)
 _LOOKUP_MOST = 20
 _ROOM_MS = 60_000
+# The indexes hold a hash of the long names; beside it the name itself is compared, so that a collision shows nothing of others.
+_OF_MERCHANT = "hashtext(merchant) = hashtext(?)"
+_OF_TILL = "hashtext(till) = hashtext(?) and till = ?"
 # First the index over the last four characters of all numbers of all payments, then whatever else was asked for.
 _BY_TAIL = f"""
 with hit as materialized (
@@ -78,7 +81,9 @@ class PgReading:
             if state in _OTHERWISE:
                 query.add(_IS_OTHERWISE)
         if till:
-            query.add("till = ?", till)
+            query.add(_OF_TILL, till, till)
+        elif not order_no:
+            query.add(_OF_MERCHANT, merchant)
         if created_from_ms:
             query.add("created_ms >= ? and id >= ?", created_from_ms, _earliest(created_from_ms))
         if created_to_ms:
@@ -107,7 +112,9 @@ class PgReading:
             query.add("created_ms >= ? and created_ms < ?", from_ms, to_ms)
             query.add("id between ? and ?", _earliest(from_ms), _latest(to_ms))
         if till:
-            query.add("till = ?", till)
+            query.add(_OF_TILL, till, till)
+        elif not no_tail:
+            query.add(_OF_MERCHANT, merchant)
         text = query.text("id desc", _LOOKUP_MOST)
         if no_tail:
             text = _BY_TAIL.replace("?", f"${len(query.given) + 1}") + text
@@ -181,7 +188,8 @@ class PgReading:
         """By the time inside the ids, so that the till's index serves it."""
         query = _Query("select id from payment", payment.merchant)
         early, late = payment.created_ms - within_ms, payment.created_ms + within_ms
-        query.add("till = ? and id between ? and ?", payment.till, _earliest(early), _latest(late))
+        query.add(_OF_TILL, payment.till, payment.till)
+        query.add("id between ? and ?", _earliest(early), _latest(late))
         query.add("created_ms between ? and ?", early, late)
         query.add("state = 'paid' and amount_fen = ?", payment.amount_fen)
         query.add("id <> ? and merchant_order_no <> ?", payment.id, payment.merchant_order_no)

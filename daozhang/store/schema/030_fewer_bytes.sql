@@ -14,3 +14,10 @@ select e.bucket, e.seq, e.xact, e.merchant, e.type, e.subject, e.at_ms,
         from payment p where p.bucket = e.bucket and p.id = e.subject
     ) else e.data end as data
 from event e;
+
+-- Lists, newest first: read backwards, because an index that grows at its far end is left full and one that grows at its
+-- near end half empty; and by a hash of the long names, whose owners compare the names themselves.
+drop index payment_of_merchant;
+create index payment_of_merchant on payment (bucket, hashtext(merchant), id);
+drop index payment_of_till;
+create index payment_of_till on payment (bucket, hashtext(till), id);
