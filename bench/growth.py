@@ -46,8 +46,8 @@ e as (
             'done', 10.1)) end
     from n, generate_series(1, 2) k order by i + k * 64, k),
 t as (
-    insert into transfer (bucket, payment, merchant, kind, debit, credit, amount_fen, at_ms)
-    select $3::smallint, id, $4, k.kind, k.debit, k.credit, k.fen, 1795000000100 + i * 40
+    insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
+    select $3::smallint, id, k.kind, k.debit, k.credit, k.fen, 1795000000100 + i * 40
     from n, (values (0, 'doubt', 'in_doubt:alipay', 'suspense', 1250), (1, 'capture', 'clearing:alipay', 'in_doubt:alipay', 1250),
         (2, 'earned', 'suspense', 'payable', 1250), (3, 'fee', 'payable', 'fee_income', 5)) k (at, kind, debit, credit, fen)
     order by i + least(at, 1) * 64, at),
@@ -56,8 +56,8 @@ v as (
     select $3::smallint, $4, 'payment.' || k, id, 1795000000000 + i * 40, jsonb_build_array(status, verdict, money, 0)
     from n, (values (0, 'created', 'created', 'checking', 'unresolved'), (1, 'paid', 'paid', 'paid', 'received')) k (at, k, status, verdict, money) order by i + at * 64, at),
 y as (
-    insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms)
-    select $3::smallint, $4, md5(id), md5(id) || md5(id), id, 1795000000000 from n)
+    insert into idempotency (bucket, digest, fingerprint, made, at_ms)
+    select $3::smallint, decode(md5(id), 'hex'), decode(md5(id) || md5(id), 'hex'), id, 1795000000000 from n)
 select count(*) from n
 """
 

@@ -189,10 +189,11 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
 
     async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
         row = await self._pool.fetchrow(
-            "select key, fingerprint, made from idempotency where bucket = $1 and merchant = $2 and key = $3",
+            "select encode(fingerprint, 'hex') as fingerprint, made from idempotency where bucket = $1"
+            " and digest = substring(sha256(convert_to($2::text || ' ' || $3::text, 'UTF8')) for 16)",
             bucket_of_merchant(merchant), merchant, key,
         )  # fmt: skip
-        return (Key(row["key"], row["fingerprint"]), row["made"]) if row else None
+        return (Key(key, row["fingerprint"]), row["made"]) if row else None
 
     async def refund(self, refund_id: str) -> Refund | None:
         row = await self._pool.fetchrow(

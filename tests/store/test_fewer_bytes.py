@@ -11,8 +11,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from daozhang.core.faults import KeyUsed
 from daozhang.core.payment import Payment, State
-from daozhang.core.ports import Change
+from daozhang.core.ports import Change, Key
 from daozhang.core.webhook import Endpoint
 from daozhang.flow.pen import event
 from daozhang.store.embedded import Embedded
@@ -120,6 +121,14 @@ async def _as_before(link: asyncpg.Connection, p: Payment, data: dict[str, Any])
         "insert into event (bucket, merchant, type, subject, at_ms, data) values ($1, $2, 'payment.created', $3, 5, $4::text::jsonb)",
         p.bucket, p.merchant, p.id, json.dumps(data),
     )  # fmt: skip
+    await link.execute(
+        "insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms) values ($1, $2, $3, $4, $5, 5)",
+        p.bucket, p.merchant, "钥匙 1", "ab" * 32, p.id,
+    )  # fmt: skip
+    await link.execute(
+        "insert into transfer (bucket, payment, merchant, kind, debit, credit, amount_fen, at_ms) values"
+        " ($1, $2, $3, 'doubt', 'in_doubt:alipay', 'suspense', $4, 5)", p.bucket, p.id, p.merchant, p.amount_fen,
+    )  # fmt: skip
 
 
 async def test_a_database_with_rows_goes_on(older: str) -> None:
@@ -138,6 +147,16 @@ async def test_a_database_with_rows_goes_on(older: str) -> None:
         ended = told(step(found, State.PAID), "payment.paid")
         await store.apply(ended)
         assert [row.data for row in (await store.events(p.merchant)).rows] == [data, ended.events[0].data]
+        postings = await link.fetch("select seq, kind, amount_fen from transfer where bucket = $1 and payment = $2 order by seq", p.bucket, p.id)
+        assert [tuple(row) for row in postings] == [(1, "doubt", 1250), (2, "capture", 1250), (3, "earned", 1250)]
+        assert await store.key(p.merchant, "钥匙 1") == (Key("钥匙 1", "ab" * 32), p.id)
+        for other in (("mer_x", "钥匙 1"), (p.merchant, "钥匙 2"), (p.merchant + " 钥匙", "1")):
+            assert await store.key(*other) is None
+        with pytest.raises(KeyUsed) as used:
+            await store.apply(step(attempt(merchant(), bucket=p.bucket, merchant=p.merchant), State.SENT, key=Key("钥匙 1", "0" * 64)))
+        assert (used.value.made, used.value.fingerprint) == (p.id, "ab" * 32)
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await link.execute("delete from transfer")
     finally:
         await store.close()
         await link.close()

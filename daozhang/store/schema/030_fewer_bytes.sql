@@ -21,3 +21,41 @@ drop index payment_of_merchant;
 create index payment_of_merchant on payment (bucket, hashtext(merchant), id);
 drop index payment_of_till;
 create index payment_of_till on payment (bucket, hashtext(till), id);
+
+alter table transfer rename to transfer_before;
+-- Postings: whose they are, their payment says. Wide columns first, so that nothing is lost between them. The number is
+-- unique by itself (it is always generated). Each payment writes four, and hardly anybody looks for those of one: they lie
+-- together and ids grow with time, so that a few bytes for each stretch of pages lead to them.
+create table transfer (
+    seq bigint generated always as identity,
+    amount_fen bigint not null check (amount_fen > 0),
+    at_ms bigint not null,
+    bucket smallint not null,
+    payment text not null,
+    kind text not null,
+    debit text not null,
+    credit text not null check (credit <> debit)
+) with (autovacuum_vacuum_cost_delay = 5);
+insert into transfer (seq, amount_fen, at_ms, bucket, payment, kind, debit, credit) overriding system value
+select seq, amount_fen, at_ms, bucket, payment, kind, debit, credit from transfer_before order by seq;
+select setval(pg_get_serial_sequence('transfer', 'seq'), coalesce((select max(seq) from transfer), 0) + 1, false);
+drop table transfer_before;
+create index transfer_of_payment on transfer using brin (payment) with (pages_per_range = 32, autosummarize = on);
+create trigger transfer_append_only before update or delete or truncate on transfer
+    for each statement execute function append_only();
+
+alter table idempotency rename to idempotency_before;
+-- Idempotency keys: the first 16 bytes of the SHA-256 of the merchant and its key. Who asks brings both, so neither is kept.
+create table idempotency (
+    at_ms bigint not null,
+    bucket smallint not null,
+    digest bytea not null check (length(digest) = 16),
+    fingerprint bytea not null check (length(fingerprint) = 32),
+    made text not null,
+    constraint idempotency_once primary key (bucket, digest)
+) with (autovacuum_vacuum_cost_delay = 5);
+insert into idempotency (at_ms, bucket, digest, fingerprint, made)
+select at_ms, bucket, substring(sha256(convert_to(merchant || ' ' || key, 'UTF8')) for 16), decode(fingerprint, 'hex'), made
+from idempotency_before;
+drop table idempotency_before;
+alter table idempotency rename constraint idempotency_once to idempotency_pkey;
