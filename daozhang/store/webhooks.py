@@ -37,7 +37,7 @@ with e as materialized (
 ), fresh as (
     select f.*, 0 as attempts, true as fresh from e cross join lateral (
         select {_EVENT} from event_whole v
-        where v.bucket = $1 and v.merchant = e.merchant and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq)
+        where v.bucket = $1 and hashtext(v.merchant) = hashtext(e.merchant) and v.merchant = e.merchant and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq)
             and v.xact < pg_snapshot_xmin(pg_current_snapshot())
         order by v.xact, v.seq limit $6
     ) f
@@ -53,7 +53,7 @@ _ASKED_FOR = """(cardinality({0}) = 0 or exists (
 _SEND_AGAIN = f"""
 with found as materialized (
     select v.seq, v.at_ms, row_number() over (order by v.at_ms, v.seq) as nth from event v
-    where v.bucket = $1 and v.merchant = $2 and v.at_ms >= $4 and v.at_ms < $5 and v.type <> $9 and v.subject <> $3
+    where v.bucket = $1 and hashtext(v.merchant) = hashtext($2) and v.merchant = $2 and v.at_ms >= $4 and v.at_ms < $5 and v.type <> $9 and v.subject <> $3
         and {_ASKED_FOR.format("$7::text[]")} and {_ASKED_FOR.format("$8::text[]")}
     order by v.at_ms, v.seq limit $10 + 1
 ), queued as (

@@ -59,3 +59,12 @@ select at_ms, bucket, substring(sha256(convert_to(merchant || ' ' || key, 'UTF8'
 from idempotency_before;
 drop table idempotency_before;
 alter table idempotency rename constraint idempotency_once to idempotency_pkey;
+
+-- A merchant's events, likewise by a hash of its name.
+drop index event_of_merchant;
+create index event_of_merchant on event (bucket, hashtext(merchant), xact, seq);
+
+-- The sale lock holds a digest of merchant and order number. As before, one sale has at most one open or paid attempt (P3).
+drop index payment_sale_lock;
+create unique index payment_sale_lock on payment (bucket, (md5(merchant || ' ' || merchant_order_no)::uuid))
+    where state not in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus');
