@@ -42,8 +42,7 @@ e as (
         case k when 1 then '' else '10000' end, case k when 1 then '' else 'Success' end, '', case k when 1 then '{}' else
         jsonb_build_object('code', '10000', 'msg', 'Success', 'trade_no', '2026112322001' || lpad(i::text, 15, '0'),
             'out_trade_no', 'DZ' || substr(id, 5), 'total_amount', '12.50', 'receipt_amount', '12.50', 'buyer_pay_amount', '12.50', 'gmt_payment',
-            '2026-11-23 10:00:00', 'trail', jsonb_build_object('reused', 0.1, 'sent_headers', 0.2, 'sent_body', 0.2, 'first_byte', 9.9,
-            'done', 10.1)) end
+            '2026-11-23 10:00:00', 'trail', '115 10.1 0.1 0.2 9.9 0.2') end
     from n, generate_series(1, 2) k order by i + k * 64, k),
 t as (
     insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)

@@ -99,6 +99,32 @@ async def test_the_speaker_is_told_of_a_thin_event(store: PgStore) -> None:
     assert (row.device, row.amount_fen, row.channel, row.kind) == (device.id, 77, "alipay", "paid")
 
 
+_TIMES = {"done": 10.1, "reused": 0.0, "sent_body": 3, "first_byte": 10.1, "sent_headers": 0.25}
+_TRAILS: list[tuple[Any, Any]] = [
+    (_TIMES, "115 10.1 0.0 3 10.1 0.25"),
+    ({"resolved": 0.1, "connected": 4.0}, "12 0.1 4.0"),
+    *((kept, kept) for kept in (
+        {"failed": 5.0, "fault": "READ_TIMEOUT"}, {**_TIMES, "fault": "x"}, {"done": "soon"}, {"done": True}, {"done": -1}, {"done": 1e9},
+        {"done": None}, {"done": 0.00000001}, {}, None, 5,
+    )),
+    *((strange, [strange]) for strange in ("115 10.1 0.0 3 10.1 0.25", "x", [1, 2], ["x"], [])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("trail", "stored"), _TRAILS, ids=str)
+async def test_a_trail_is_read_as_it_was_handed_in(store: PgStore, link: asyncpg.Connection, trail: Any, stored: Any) -> None:
+    begun = step(attempt(merchant()), State.SENT)
+    (said,) = begun.evidence
+    lines = (replace(said, detail={"code": "10000", "trail": trail}),)
+    p = await store.apply(replace(begun, evidence=lines))
+    found = await store.evidence(p.id)
+    assert found == list(lines)
+    if isinstance(trail, dict):
+        assert list(found[0].detail["trail"]) == sorted(trail, key=lambda name: (len(name), name))
+    text = await link.fetchval("select detail::text from evidence where bucket = $1 and payment = $2", p.bucket, p.id)
+    assert json.loads(text)["trail"] == stored
+
+
 @pytest.fixture
 async def older(tmp_path: Path) -> AsyncIterator[str]:
     """A database as it was before this schema."""
@@ -120,6 +146,10 @@ async def _as_before(link: asyncpg.Connection, p: Payment, data: dict[str, Any])
     await link.execute(
         "insert into event (bucket, merchant, type, subject, at_ms, data) values ($1, $2, 'payment.created', $3, 5, $4::text::jsonb)",
         p.bucket, p.merchant, p.id, json.dumps(data),
+    )  # fmt: skip
+    await link.execute(
+        "insert into evidence (bucket, payment, n, at_ms, kind, who, op, proves, code, text, refund, detail) values"
+        " ($1, $2, 1, 5, 'answered', 'alipay', 'pay', '', '', '', '', $3::text::jsonb)", p.bucket, p.id, json.dumps({"trail": _TIMES}),
     )  # fmt: skip
     await link.execute(
         "insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms) values ($1, $2, $3, $4, $5, 5)",
@@ -149,6 +179,7 @@ async def test_a_database_with_rows_goes_on(older: str) -> None:
         assert [row.data for row in (await store.events(p.merchant)).rows] == [data, ended.events[0].data]
         postings = await link.fetch("select seq, kind, amount_fen from transfer where bucket = $1 and payment = $2 order by seq", p.bucket, p.id)
         assert [tuple(row) for row in postings] == [(1, "doubt", 1250), (2, "capture", 1250), (3, "earned", 1250)]
+        assert (await store.evidence(p.id))[0].detail == {"trail": _TIMES}
         assert await store.key(p.merchant, "钥匙 1") == (Key("钥匙 1", "ab" * 32), p.id)
         for other in (("mer_x", "钥匙 1"), (p.merchant, "钥匙 2"), (p.merchant + " 钥匙", "1")):
             assert await store.key(*other) is None
