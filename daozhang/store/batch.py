@@ -21,6 +21,7 @@ import msgspec
 from daozhang.core.faults import Conflict, KeyUsed, SaleTaken, Unavailable
 from daozhang.core.must import Broken
 from daozhang.core.ports import Change
+from daozhang.store.thin import written
 
 log = logging.getLogger("daozhang.store")
 MOST_ROWS = 256
@@ -175,7 +176,7 @@ class Lane:
     async def _send(self, batch: list[Ticket]) -> list[tuple[int, str, str | None, str | None]]:
         """The outcomes of rows that were not written. Raises ROLLED_BACK, or Unavailable when patience ends."""
         changes = [ticket.change for ticket in batch]
-        text, lean = _encode(changes).decode(), _lean(changes)
+        text, lean = _encode([written(change) for change in changes]).decode(), _lean(changes)
         self._turn += 1
         turn = self._turn
         loop = asyncio.get_running_loop()

@@ -25,6 +25,10 @@ OF_SALE = (
 _STATES = frozenset(state.value for state in State)
 _LOOKUP_MOST = 20
 _ROOM_MS = 60_000
+# The indexes hold a hash of the long names; beside it the name itself is compared, so that a collision shows nothing of others.
+_OF_MERCHANT = "hashtext(merchant) = hashtext(?)"
+OF_MERCHANTS_SALE = "md5(merchant || ' ' || merchant_order_no)::uuid = md5({0} || ' ' || {1})::uuid"  # the sale lock
+_OF_TILL = "hashtext(till) = hashtext(?) and till = ?"
 # First the index over the last four characters of all numbers of all payments, then whatever else was asked for.
 _BY_TAIL = f"""
 with hit as materialized (
@@ -36,6 +40,9 @@ with hit as materialized (
         and (right(id, length(?)) = ? or right(merchant_order_no, length(?)) = ? or right(trade_no, length(?)) = ?)
 )
 """
+# The column, not the number of the same name that is shown: only the column has an index.
+_IN_ORDER = "event_whole.xact, event_whole.seq"
+_NEWEST_FIRST = "event_whole.xact desc, event_whole.seq desc"
 _LAST_MS = (1 << 48) - 1
 
 
@@ -78,13 +85,16 @@ class PgReading:
             if state in _OTHERWISE:
                 query.add(_IS_OTHERWISE)
         if till:
-            query.add("till = ?", till)
+            query.add(_OF_TILL, till, till)
+        elif not order_no:
+            query.add(_OF_MERCHANT, merchant)
         if created_from_ms:
             query.add("created_ms >= ? and id >= ?", created_from_ms, _earliest(created_from_ms))
         if created_to_ms:
             query.add("created_ms < ? and id <= ?", created_to_ms, _latest(created_to_ms))
         if order_no:
             query.add("merchant_order_no = ?", order_no)
+            query.add(OF_MERCHANTS_SALE.format("?::text", "?::text"), merchant, order_no)
         rows = await self._pool.fetch(query.text("id desc", limit + 1), *query.given)
         return page([payment_of(row) for row in rows], limit)
 
@@ -107,7 +117,9 @@ class PgReading:
             query.add("created_ms >= ? and created_ms < ?", from_ms, to_ms)
             query.add("id between ? and ?", _earliest(from_ms), _latest(to_ms))
         if till:
-            query.add("till = ?", till)
+            query.add(_OF_TILL, till, till)
+        elif not no_tail:
+            query.add(_OF_MERCHANT, merchant)
         text = query.text("id desc", _LOOKUP_MOST)
         if no_tail:
             text = _BY_TAIL.replace("?", f"${len(query.given) + 1}") + text
@@ -129,21 +141,23 @@ class PgReading:
         Raises ValueError for a cursor that is none of ours.
         """
         xact, seq = parse_cursor(cursor)
-        query = _Query(f"select {EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event_whole", merchant)
+        query.add(_OF_MERCHANT, merchant)
         query.add("(xact, seq) > (?::text::xid8, ?::bigint)", str(xact), seq)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         if subject:
             query.add("subject = ?", subject)
-        rows = await self._pool.fetch(query.text("xact, seq", limit + 1), *query.given)
+        rows = await self._pool.fetch(query.text(_IN_ORDER, limit + 1), *query.given)
         found = [event_of(row) for row in rows[:limit]]
         return Page(found, found[-1].cursor if found else cursor, len(rows) > limit)
 
     async def cursor_at(self, merchant: str, at_ms: int) -> str:
         """Backwards from the newest: as much work as there are events since then."""
-        query = _Query(f"select {EVENT} from event", merchant)
+        query = _Query(f"select {EVENT} from event_whole", merchant)
+        query.add(_OF_MERCHANT, merchant)
         query.add("at_ms < ?", at_ms)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
-        rows = await self._pool.fetch(query.text("xact desc, seq desc", 1), *query.given)
+        rows = await self._pool.fetch(query.text(_NEWEST_FIRST, 1), *query.given)
         return event_of(rows[0]).cursor if rows else ""
 
     async def event(self, merchant: str, event_id: str) -> EventRow | None:
@@ -151,7 +165,7 @@ class PgReading:
         if not _number(number, 18):
             return None
         row = await self._pool.fetchrow(
-            f"select {EVENT} from event where bucket = $1 and seq = $2 and merchant = $3",
+            f"select {EVENT} from event_whole where bucket = $1 and seq = $2 and merchant = $3",
             bucket_of_merchant(merchant), int(number), merchant,
         )  # fmt: skip
         return event_of(row) if row else None
@@ -181,7 +195,8 @@ class PgReading:
         """By the time inside the ids, so that the till's index serves it."""
         query = _Query("select id from payment", payment.merchant)
         early, late = payment.created_ms - within_ms, payment.created_ms + within_ms
-        query.add("till = ? and id between ? and ?", payment.till, _earliest(early), _latest(late))
+        query.add(_OF_TILL, payment.till, payment.till)
+        query.add("id between ? and ?", _earliest(early), _latest(late))
         query.add("created_ms between ? and ?", early, late)
         query.add("state = 'paid' and amount_fen = ?", payment.amount_fen)
         query.add("id <> ? and merchant_order_no <> ?", payment.id, payment.merchant_order_no)

@@ -9,6 +9,7 @@ import msgspec
 from daozhang.core.evidence import Evidence
 from daozhang.core.payment import Method, Payment, State, Undone
 from daozhang.core.refund import Refund, RefundKind, RefundState
+from daozhang.store.thin import whole
 
 PAYMENT = ", ".join(field.name for field in fields(Payment))
 REFUND = ", ".join(field.name for field in fields(Refund))
@@ -42,5 +43,5 @@ def refund_of(row: Mapping[str, Any]) -> Refund:
 
 def evidence_of(row: Mapping[str, Any]) -> Evidence:
     values = dict(row)
-    values["detail"] = _json(values["detail"])
+    values["detail"] = whole(_json(values["detail"]))
     return Evidence(**values)

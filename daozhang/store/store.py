@@ -23,7 +23,7 @@ from daozhang.store.batch import AWAY, BAD_VALUE, PATIENCE_S, Batcher
 from daozhang.store.directory import PgDirectory
 from daozhang.store.fleet import PgFleet
 from daozhang.store.incidents import PgIncidents
-from daozhang.store.reading import OF_SALE, PgReading
+from daozhang.store.reading import OF_MERCHANTS_SALE, OF_SALE, PgReading
 from daozhang.store.request_log import PgRequestLog
 from daozhang.store.rollout import PgRollouts
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
@@ -50,6 +50,7 @@ cross join lateral (
     select t.run_at_ms from timer t where t.bucket = b.bucket::smallint order by t.run_at_ms limit 1
 ) first
 """
+_SALE = OF_MERCHANTS_SALE.format("$2::text", "$3::text")
 _CLAIM = "select subject, bucket, run_at_ms, fence from dz_claim($1, $2::smallint, $3, $4)"
 
 
@@ -147,7 +148,7 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
         p = change.payment
         rows = await self._pool.fetch(
             "(select id, version from payment where bucket = $1 and id = $4) union all"
-            " (select id, 0 from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            f" (select id, 0 from payment where bucket = $1 and merchant = $2 and merchant_order_no = $3 and {_SALE}"
             " and id <> $4 and state not in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus') limit 1)",
             p.bucket, p.merchant, p.merchant_order_no, p.id,
         )  # fmt: skip
@@ -181,7 +182,7 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
 
     async def sale(self, merchant: str, merchant_order_no: str) -> list[Payment]:
         rows = await self._pool.fetch(
-            f"select {PAYMENT} from {OF_SALE} where bucket = $1 and merchant = $2 and merchant_order_no = $3"
+            f"select {PAYMENT} from {OF_SALE} where bucket = $1 and merchant = $2 and merchant_order_no = $3 and {_SALE}"
             " order by id desc limit 100",
             bucket_of_merchant(merchant), merchant, merchant_order_no,
         )  # fmt: skip
@@ -189,10 +190,11 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
 
     async def key(self, merchant: str, key: str) -> tuple[Key, str] | None:
         row = await self._pool.fetchrow(
-            "select key, fingerprint, made from idempotency where bucket = $1 and merchant = $2 and key = $3",
+            "select encode(fingerprint, 'hex') as fingerprint, made from idempotency where bucket = $1"
+            " and digest = substring(sha256(convert_to($2::text || ' ' || $3::text, 'UTF8')) for 16)",
             bucket_of_merchant(merchant), merchant, key,
         )  # fmt: skip
-        return (Key(row["key"], row["fingerprint"]), row["made"]) if row else None
+        return (Key(key, row["fingerprint"]), row["made"]) if row else None
 
     async def refund(self, refund_id: str) -> Refund | None:
         row = await self._pool.fetchrow(

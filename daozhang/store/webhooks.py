@@ -32,12 +32,12 @@ with e as materialized (
     where bucket = $1 and id = $2 and fence = $3 and state <> 'disabled'
 ), repeats as (
     select {_EVENT}, r.attempts, false as fresh from webhook_retry r
-    join event v on v.bucket = r.bucket and v.seq = r.seq
+    join event_whole v on v.bucket = r.bucket and v.seq = r.seq
     where r.bucket = $1 and r.endpoint = $2 and r.run_at_ms <= $4 order by r.run_at_ms, r.seq limit $5
 ), fresh as (
     select f.*, 0 as attempts, true as fresh from e cross join lateral (
-        select {_EVENT} from event v
-        where v.bucket = $1 and v.merchant = e.merchant and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq)
+        select {_EVENT} from event_whole v
+        where v.bucket = $1 and hashtext(v.merchant) = hashtext(e.merchant) and v.merchant = e.merchant and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq)
             and v.xact < pg_snapshot_xmin(pg_current_snapshot())
         order by v.xact, v.seq limit $6
     ) f
@@ -53,7 +53,7 @@ _ASKED_FOR = """(cardinality({0}) = 0 or exists (
 _SEND_AGAIN = f"""
 with found as materialized (
     select v.seq, v.at_ms, row_number() over (order by v.at_ms, v.seq) as nth from event v
-    where v.bucket = $1 and v.merchant = $2 and v.at_ms >= $4 and v.at_ms < $5 and v.type <> $9 and v.subject <> $3
+    where v.bucket = $1 and hashtext(v.merchant) = hashtext($2) and v.merchant = $2 and v.at_ms >= $4 and v.at_ms < $5 and v.type <> $9 and v.subject <> $3
         and {_ASKED_FOR.format("$7::text[]")} and {_ASKED_FOR.format("$8::text[]")}
     order by v.at_ms, v.seq limit $10 + 1
 ), queued as (

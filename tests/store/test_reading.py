@@ -1,6 +1,8 @@
 """Lists and searches: what they find, that they find nothing of others, and that an index serves each of them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -232,3 +234,51 @@ async def test_an_index_serves_every_question(
         }
     assert {"payment_by_tail", "payment_open", "payment_otherwise", "payment_of_till"} <= seen, seen
     assert seen & {"payment_sale_lock", "payment_of_sale"}, seen  # few rows here: any index over the ended ones is as cheap
+
+
+async def _plan(store: PgStore, link: asyncpg.Connection, ask: Callable[[], Awaitable[Any]]) -> str:
+    """How the database answers one question of a merchant in bucket 249, as told by itself."""
+    heard: list[tuple[Any, ...]] = []
+
+    class Listening:
+        async def fetch(self, *given: Any) -> list[Any]:
+            heard.append(given)
+            return []
+
+    real, store._pool = store._pool, Listening()  # type: ignore[assignment]
+    try:
+        await ask()
+    finally:
+        store._pool = real
+    text, _, *more = heard[0]
+    return "\n".join(row[0] for row in await link.fetch(f"explain {text}", 249, *more))
+
+
+async def test_a_small_shop_beside_a_big_one_reads_no_more_than_it_shows(store: PgStore, link: asyncpg.Connection) -> None:
+    """Both in one bucket, with what the planner knows of them: lists come in the index's order, so nothing is sorted."""
+    big, small = replace(merchant(), bucket=249), replace(merchant(), bucket=249)
+    for shop, count in ((big, 20_000), (small, 30)):
+        one = await taken(store, attempt(shop, till=f"till_{shop.id}"))
+        await link.execute(
+            "insert into payment select (jsonb_populate_record(p, jsonb_build_object('id', 'pay_01' || lpad(n::text, 24, '0'),"
+            " 'merchant_order_no', n))).* from payment p, generate_series($3::int, $4::int) n where bucket = $1 and id = $2",
+            one.bucket, one.id, 1 + (shop is small) * 20_000, count + (shop is small) * 20_000,
+        )  # fmt: skip
+        await link.execute(
+            "insert into event (bucket, merchant, type, subject, at_ms, data) select 249, $1, 'x', 's', n, '{}' from generate_series(1, $2::int) n",
+            shop.id, count,
+        )  # fmt: skip
+    await link.execute("analyze payment, event")
+    for shop in (big, small):
+        for asked, index in (
+            ({}, "payment_of_merchant"), ({"cursor": "pay_01" + "5" * 24}, "payment_of_merchant"), ({"state": "paid"}, "payment_of_merchant"),
+            ({"till": f"till_{shop.id}"}, "payment_of_till"), ({"till": f"till_{shop.id}", "state": "paid"}, "payment_of_till"),
+        ):  # fmt: skip
+            plan = await _plan(store, link, partial(store.payments, shop.id, **asked))
+            assert "Sort" not in plan, (asked, plan)
+            assert index in plan or (shop is big and "payment_pkey" in plan), (asked, plan)  # one who is nearly all the bucket
+        plan = await _plan(store, link, partial(store.events, shop.id, cursor="5-5"))
+        assert "event_of_merchant" in plan and "Sort" not in plan, plan
+        for ask in (partial(store.payments, shop.id, order_no="x"), partial(store.sale, shop.id, "x")):
+            plan = await _plan(store, link, ask)
+            assert "payment_sale_lock" in plan and "Seq Scan" not in plan, plan

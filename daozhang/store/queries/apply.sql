@@ -49,8 +49,9 @@ begin
     used as (
         select g.i, k.made, k.fingerprint
         from given g cross join lateral (
-            select d.made, d.fingerprint from idempotency d
-            where d.bucket = g.bucket and d.merchant = g.merchant and d.key = g.change #>> '{key,key}'
+            select d.made, encode(d.fingerprint, 'hex') as fingerprint from idempotency d
+            where d.bucket = g.bucket
+                and d.digest = substring(sha256(convert_to(g.merchant || ' ' || (g.change #>> '{key,key}'), 'UTF8')) for 16)
             limit 1
         ) k
         where g.change -> 'key' <> 'null'::jsonb
@@ -142,8 +143,8 @@ begin
         from written w, jsonb_array_elements(w.change -> 'transfers') with ordinality as t
     ),
     postings as (
-        insert into transfer (bucket, payment, merchant, kind, debit, credit, amount_fen, at_ms)
-        select p.bucket, p.id, p.merchant, p.value ->> 'kind', p.value ->> 'debit', p.value ->> 'credit',
+        insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
+        select p.bucket, p.id, p.value ->> 'kind', p.value ->> 'debit', p.value ->> 'credit',
             (p.value ->> 'amount_fen')::bigint, p.at_ms
         from posted p order by p.i, p.ordinality
     ),
@@ -167,9 +168,9 @@ begin
         order by w.i
     ),
     keys as (
-        insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms)
-        select w.bucket, w.merchant, w.change #>> '{key,key}', w.change #>> '{key,fingerprint}',
-            coalesce(w.change #>> '{refund,id}', w.id), w.created_ms
+        insert into idempotency (bucket, digest, fingerprint, made, at_ms)
+        select w.bucket, substring(sha256(convert_to(w.merchant || ' ' || (w.change #>> '{key,key}'), 'UTF8')) for 16),
+            decode(w.change #>> '{key,fingerprint}', 'hex'), coalesce(w.change #>> '{refund,id}', w.id), w.created_ms
         from written w where w.change -> 'key' <> 'null'::jsonb
     ),
     due as (

@@ -77,8 +77,8 @@ begin
             from jsonb_array_elements(p_changes) w, jsonb_array_elements(w.value -> 'transfers') t
         ),
         postings as (
-            insert into transfer (bucket, payment, merchant, kind, debit, credit, amount_fen, at_ms)
-            select p.bucket, p.id, p.merchant, p.kind, p.debit, p.credit, p.fen, p.at_ms from posted p
+            insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
+            select p.bucket, p.id, p.kind, p.debit, p.credit, p.fen, p.at_ms from posted p
         )
         insert into balance (bucket, merchant, account, fen)
         select s.bucket, s.merchant, s.account, sum(s.fen)
@@ -92,9 +92,10 @@ begin
         on conflict (bucket, merchant, account) do update set fen = balance.fen + excluded.fen;
     end if;
     if p_keys then
-        insert into idempotency (bucket, merchant, key, fingerprint, made, at_ms)
-        select (w.value #>> '{payment,bucket}')::smallint, w.value #>> '{payment,merchant}', w.value #>> '{key,key}',
-            w.value #>> '{key,fingerprint}', w.value #>> '{payment,id}', (w.value #>> '{payment,created_ms}')::bigint
+        insert into idempotency (bucket, digest, fingerprint, made, at_ms)
+        select (w.value #>> '{payment,bucket}')::smallint,
+            substring(sha256(convert_to((w.value #>> '{payment,merchant}') || ' ' || (w.value #>> '{key,key}'), 'UTF8')) for 16),
+            decode(w.value #>> '{key,fingerprint}', 'hex'), w.value #>> '{payment,id}', (w.value #>> '{payment,created_ms}')::bigint
         from jsonb_array_elements(p_changes) w where w.value -> 'key' <> 'null'::jsonb;
     end if;
     if p_timers then

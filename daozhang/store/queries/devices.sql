@@ -46,8 +46,15 @@ begin
             from_seq := -1;
         end if;
         with line as materialized (
-            select e.xact, e.seq, e.merchant, e.type, e.subject, e.at_ms, e.data
+            select e.xact, e.seq, e.merchant, e.type, e.subject, e.at_ms,
+                coalesce(p.amount_fen, (e.data ->> 'amount')::bigint) as amount_fen,
+                coalesce(p.channel, e.data ->> 'channel') as channel, coalesce(p.till, e.data ->> 'till') as till
             from event e
+            left join lateral ( -- a thin event leaves this to its payment: see event_whole
+                select y.amount_fen, y.channel, y.till from payment y
+                where y.bucket = e.bucket and y.id = e.subject and jsonb_typeof(e.data) = 'array'
+                limit 1
+            ) p on true
             where e.bucket = b and (e.xact, e.seq) > (from_xact, from_seq)
                 and e.xact < pg_snapshot_xmin(pg_current_snapshot())
                 and e.type in (
@@ -58,18 +65,18 @@ begin
             insert into announcement (
                 bucket, id, merchant, device, payment, kind, amount_fen, channel, at_ms, queued_ms, state)
             select b, 'ann_' || md5(l.subject || ' ' || d.id || ' ' || k.kind), l.merchant, d.id, l.subject, k.kind,
-                (l.data ->> 'amount')::bigint, l.data ->> 'channel', l.at_ms, p_now, 'queued'
+                l.amount_fen, l.channel, l.at_ms, p_now, 'queued'
             from line l
             cross join lateral (select case l.type when 'payment.paid' then 'paid' when 'payment.reversed' then 'returned'
                 when 'payment.deferred' then 'later' else 'not_paid' end as kind) k
             cross join lateral (
                 select v.id from device v
-                where v.bucket = b and v.till = l.data ->> 'till' and v.merchant = l.merchant
+                where v.bucket = b and v.till = l.till and v.merchant = l.merchant
                     and v.speaks and v.standing = 'active' and v.enrolled_ms <= l.at_ms
                 union
                 select v.id from till t
                 join device v on v.bucket = b and v.shop = t.shop and v.merchant = l.merchant
-                where t.bucket = b and t.id = l.data ->> 'till' and v.desired -> 'whole_store' = 'true'::jsonb
+                where t.bucket = b and t.id = l.till and v.desired -> 'whole_store' = 'true'::jsonb
                     and v.speaks and v.standing = 'active' and v.enrolled_ms <= l.at_ms
                 offset 0
             ) d

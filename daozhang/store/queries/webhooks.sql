@@ -16,7 +16,8 @@ begin
         where e.state <> 'disabled' and e.blocked_until_ms <= p_now and (e.failures > 0) = p_failing
             and (e.lease_until is null or e.lease_until < clock_timestamp()) -- lease
             and (
-                exists (select 1 from event v where v.bucket = e.bucket and v.merchant = e.merchant
+                exists (select 1 from event v where v.bucket = e.bucket
+                    and hashtext(v.merchant) = hashtext(e.merchant) and v.merchant = e.merchant
                     and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq) and v.xact < horizon)
                 or exists (select 1 from webhook_retry r
                     where r.bucket = e.bucket and r.endpoint = e.id and r.run_at_ms <= p_now))
@@ -28,7 +29,8 @@ begin
             where e.bucket = place and e.state <> 'disabled' and e.blocked_until_ms <= p_now and (e.failures > 0) = p_failing
                 and (e.lease_until is null or e.lease_until < clock_timestamp()) -- lease
                 and (
-                    exists (select 1 from event v where v.bucket = e.bucket and v.merchant = e.merchant
+                    exists (select 1 from event v where v.bucket = e.bucket
+                        and hashtext(v.merchant) = hashtext(e.merchant) and v.merchant = e.merchant
                         and (v.xact, v.seq) > (e.cursor_xact, e.cursor_seq) and v.xact < horizon)
                     or exists (select 1 from webhook_retry r
                         where r.bucket = e.bucket and r.endpoint = e.id and r.run_at_ms <= p_now))
