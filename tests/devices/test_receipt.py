@@ -1,5 +1,6 @@
 """Receipts: what they say, that they fit, and that no stranger's text steers the printer."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -157,6 +158,17 @@ def test_the_pdf_is_one_whole_page_and_its_places_are_right() -> None:
     data = pdf(made(), 80)
     start = int(data.rpartition(b"startxref\n")[2].split()[0])
     assert data.startswith(b"%PDF-1.4") and data[start:].startswith(b"xref")
-    places = [int(line[:10]) for line in data[start:].splitlines()[3:10]]
+    places = [int(line[:10]) for line in data[start:].splitlines()[3:11]]
     assert all(data[place:].startswith(b"%d 0 obj" % number) for number, place in enumerate(places, 1))
     assert "收款凭证".encode("utf-16-be").hex().encode() in data
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_numbers_in_a_pdf_need_no_chinese_font(lang: str) -> None:
+    """Ghostscript's own Chinese font has no digits: a receipt without its amount is none."""
+    data = pdf(made(lang=lang), 58)
+    latin = b" ".join(re.findall(rb"/L [\d.]+ Tf [\d. -]+ Td <([0-9a-f]*)> Tj", data))
+    chinese = "".join(bytes.fromhex(run.decode()).decode("utf-16-be") for run in re.findall(rb"/F [\d.]+ Tf [\d. -]+ Td <([0-9a-f]*)> Tj", data))
+    said = bytes.fromhex(latin.replace(b" ", b"").decode()).decode("ascii")
+    assert "12.50" in said and "DZ" + PAID.id[4:] in said and not any(letter.isascii() for letter in chinese)
+    assert ("收款凭证" in chinese) == (lang == "zh") and b"/BaseFont /Courier" in data
