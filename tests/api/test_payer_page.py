@@ -7,10 +7,15 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from daozhang.api import payer_words
+from daozhang.api.payer import PayerPage
+from daozhang.core.faults import Unavailable
 from daozhang.core.ids import ulid
 from daozhang.core.payment import Method, Payment, State
 from daozhang.core.verdict import Verdict, judge
@@ -153,3 +158,36 @@ def test_trouble_never_lets_anybody_pay_twice() -> None:
     for status in (429, 503):
         says, step = payer_words.TROUBLE[status]
         assert "不要再付" in step["zh"] and "do not pay again" in step["en"].lower() and says["zh"] and says["en"]
+
+
+class Shelf:
+    """A house that has one payment, or a fault."""
+
+    def __init__(self, found: Payment | Exception | None) -> None:
+        self._found = found
+
+    async def payment(self, ident: str) -> Payment | None:
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+
+async def asked(found: Payment | Exception | None, now_ms: int) -> tuple[int, str]:
+    clock = SimpleNamespace(now_ms=lambda: now_ms, monotonic_ms=lambda: 0.0)
+    house: Any = SimpleNamespace(clock=clock, store=Shelf(found), notify_base="", witness=SimpleNamespace(served=lambda *_: None))
+    pages = PayerPage(house, b"a secret")
+    scope = {"type": "http", "method": "GET", "path": "/p/x", "query_string": b"lang=en", "headers": [], "path_params": {"token": pages.token(ONE.id)}}
+    reply = await pages.get(Request(scope))
+    return reply.status_code, bytes(reply.body).decode()
+
+
+async def test_a_link_lives_for_ninety_days() -> None:
+    status, body = await asked(ONE, NOW + 90 * 86_400_000 + 1)
+    assert status == 404 and "too old" in body and "12.50" not in body
+    assert (await asked(None, NOW))[0] == 404
+
+
+@pytest.mark.parametrize("fault", [Unavailable("the store is away"), RuntimeError("a bug of ours")])
+async def test_a_fault_of_ours_says_do_not_pay_again_and_nothing_else(fault: Exception) -> None:
+    status, body = await asked(fault, NOW)
+    assert status == 503 and "Do not pay again" in body and "store" not in body and "bug" not in body
