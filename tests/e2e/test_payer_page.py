@@ -42,7 +42,7 @@ async def test_it_changes_when_the_truth_comes(system: System, tmp_path: Path, l
     ours = f"http://127.0.0.1:{system.base_port}"
     async with tab(tmp_path / "phone", f"--lang={lang}") as page:
         await page.open(f"{url}?lang={lang}", width, 800)
-        await page.until("document.querySelector('#state') !== null")
+        await page.until("document.readyState === 'complete' && document.querySelector('#state') !== null")
         words = {"zh": "还没查到结果,请不要再付", "en": "Not known yet: do not pay again"}
         assert await page.run("document.querySelector('#state').textContent") == words[lang]
         told = await page.run(_STRUCTURE)
