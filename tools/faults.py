@@ -19,8 +19,8 @@ _HEAD = {
         "时间太长的,用 `daozhang clock advance` 拨快。二维码一行,付款人扫码:`daozhang sandbox scan 二维码 --wallet 渠道`。",
         "| 编号 | 故障 | 渠道 | 布置 | 收一笔 | 收银台与顾客 | 店主与工程师 |",
         "## 店里设备的故障",
-        "每条命令带来一台模拟设备,放在新的收银台上;F26 和 F50 自己收款、自己核对,不成立时退出码为1。其他的一直运行到按 Ctrl-C,或加 `--for 秒数`。"
-        "推送中断或坏镜像(F31):`daozhang rollout create`,见[设备与云喇叭](devices.md)。",
+        "每条命令带来一台模拟设备,放在新的收银台上;F26、F31 和 F50 自己去做、自己核对,不成立时退出码为1。其他的一直运行到按 Ctrl-C,或加 `--for 秒数`。"
+        "坏镜像(F31):`daozhang rollout create`,见[设备与云喇叭](devices.md)。",
         "| 编号 | 故障 | 布置 | 收银台与顾客 | 店主与工程师 |",
         "## 每个渠道的全部故障",
         "`daozhang chaos channel 渠道 --mode 名称 [--op 操作] [--share 0.5] [--for 30s] [--order 单号]`",
@@ -36,8 +36,8 @@ _HEAD = {
         "A QR is scanned by `daozhang sandbox scan QR --wallet CHANNEL`.",
         "| no. | fault | channels | stage it | take a payment | till and payer | owner and engineer |",
         "## Faults of the shop's devices",
-        "Each command brings a simulated device at a new till; F26 and F50 take payments and check by themselves, and end with exit code 1 when it does not "
-        "hold. The others run until Ctrl-C, or with `--for SECONDS`. A roll-out that breaks off or brings a bad image (F31): `daozhang rollout create`, "
+        "Each command brings a simulated device at a new till; F26, F31 and F50 do it and check by themselves, and end with exit code 1 when it does not "
+        "hold. The others run until Ctrl-C, or with `--for SECONDS`. A bad image (F31): `daozhang rollout create`, "
         "see [devices and speakers](devices.en.md).",
         "| no. | fault | stage it | till and payer | owner and engineer |",
         "## Every fault of each channel",

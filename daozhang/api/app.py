@@ -24,6 +24,7 @@ from daozhang.api.incidents import IncidentDoors
 from daozhang.api.limits import Gate, GateLimits, Limits
 from daozhang.api.openapi import document
 from daozhang.api.others import Others
+from daozhang.api.payer import PayerPage
 from daozhang.api.payments import Payments
 from daozhang.api.plates import PlateDoors
 from daozhang.api.problem import Problem
@@ -40,7 +41,7 @@ from daozhang.flow.house import House
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Door], Others]:
+def doors_of(house: House, guard: Guard, building: "Building", payer: PayerPage) -> tuple[list[Door], Others]:
     """Every door, in the order in which paths are matched."""
     others = Others(house, building.sandbox, building.metrics)
     plates = PlateDoors(house, guard, building.seal.derived("code plates"))
@@ -48,7 +49,7 @@ def doors_of(house: House, guard: Guard, building: "Building") -> tuple[list[Doo
         Payments(house, guard), Refunds(house, guard), DirectoryDoors(house, guard, building.seal), Events(house),
         building.webhooks, RequestLogDoors(building.request_log),
         DeviceDoors(house, guard, house.fleet, building.seal, building.gateway),
-        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house), CauseDoors(), Bills(house), IncidentDoors(house),
+        RolloutDoors(house, house.fleet, building.gateway), ReceiptDoors(house, payer.address), CauseDoors(), Bills(house), IncidentDoors(house),
         plates, StandingDoors(house, plates.sign), others,
     )  # fmt: skip
     return [door for room in rooms for door in room.doors()], others
@@ -92,7 +93,8 @@ class Building:
 def build_app(house: House, building: Building) -> Front:
     """The application."""
     guard = Guard(house)
-    doors, others = doors_of(house, guard, building)
+    payer = PayerPage(house, building.seal.derived("payer's page"))
+    doors, others = doors_of(house, guard, building, payer)
     scribe = Scribe(building.request_log, house.clock, house.witness.unlogged)
     limits = Limits(house.clock, building.rate_per_s)
     gate = Gate(building.gate, building.queue_ms)
@@ -109,6 +111,7 @@ def build_app(house: House, building: Building) -> Front:
     routes += [
         *docs.routes(),
         *plate_pages.routes(),
+        *payer.routes(),
         Route("/v1/openapi.json", openapi, methods=["GET"]),
         Route("/v1/notify/{channel}", others.notify, methods=["POST"]),
         Route("/v1/notify/{channel}/{account}", others.notify, methods=["POST"]),

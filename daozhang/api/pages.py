@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -24,7 +24,7 @@ def page_routes(folder: Path, files: Mapping[str, str]) -> list[Route]:
         body, kind = file.read_bytes(), _KINDS[file.suffix]
 
         async def run(request: Request) -> Response:
-            return Response(body, headers=_HEADERS, media_type=kind)
+            return Response(body, headers=HEADERS, media_type=kind)
 
         return Route(path, run, methods=["GET"])
 

@@ -17,7 +17,7 @@ from daozhang.core.ids import ULID_LENGTH
 from daozhang.core.payment import OPEN, Method, Payment, State
 from daozhang.core.ports import Key
 from daozhang.core.refund import RefundKind
-from daozhang.core.scanned import Mistake
+from daozhang.core.scanned import Mistake, number_of_page
 from daozhang.core.texts import ms_of_rfc3339, rfc3339
 from daozhang.flow import find_out, late, tell
 from daozhang.flow import refund as refunds
@@ -230,9 +230,9 @@ class Payments:
             at = ms_of_rfc3339(wanted.time) if wanted.time else 0
         except ValueError as wrong:
             raise Problem("bad_field", f"time: {wrong}", errors=[{"pointer": "/time", "detail": str(wrong)}]) from None
-        near = wanted.within_s * 1000
+        near, tail = wanted.within_s * 1000, wanted.no_tail or ""
         found = await self._house.reading.lookup(
-            asked.merchant, no_tail=wanted.no_tail or "", amount_fen=wanted.amount or 0, from_ms=at - near if at else 0,
+            asked.merchant, no_tail=number_of_page(tail) or tail, amount_fen=wanted.amount or 0, from_ms=at - near if at else 0,
             to_ms=at + near, till=wanted.till or "",
         )  # fmt: skip
         mine = [row for row in found if row.livemode == asked.caller.key.livemode]

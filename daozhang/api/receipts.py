@@ -1,5 +1,8 @@
 """Receipts: for programs, as text, for ESC/POS printers, as PDF."""
 
+from collections.abc import Callable
+
+from starlette.requests import Request
 from starlette.responses import Response
 
 from daozhang.api.problem import Problem
@@ -13,8 +16,10 @@ _FORMS = ("", ".txt", ".escpos", ".pdf")
 
 
 class ReceiptDoors:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    """``page``: the address of the payer's page of a payment."""
+
+    def __init__(self, house: House, page: Callable[[Request, str], str]) -> None:
+        self._house, self._page = house, page
 
     def doors(self) -> list[Door]:
         return [
@@ -37,7 +42,7 @@ class ReceiptDoors:
         merchant = await self._house.directory.merchant(payment.merchant)
         shop = await self._house.directory.shop(payment.merchant, payment.store)
         made = receipt.receipt_of(payment, merchant.name if merchant else "", shop.name if shop else "",
-                                  self._house.clock.now_ms(), lang)  # fmt: skip
+                                  self._house.clock.now_ms(), lang, self._page(asked.request, payment.id))  # fmt: skip
         headers = {"Cache-Control": "no-store"}
         if form == "txt":
             return Response(receipt.text_of(made, receipt.COLUMNS[paper]), 200, headers, "text/plain; charset=utf-8")

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,7 @@ from daozhang.flow.house import House
 
 _MOST_BODY = 1000 * 1024
 _MOST_DESIRED, _MOST_SHOWN = 20, 50
+_FROM = re.compile(r"bytes=([0-9]{1,12})-", re.ASCII)
 Percent = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -169,7 +171,7 @@ class RolloutDoors:
         found = await self._store.image(asked.path("sha256"))
         if found is None:
             raise Problem("not_found")
-        return Response(found, media_type="application/octet-stream", headers={"Cache-Control": "public, max-age=31536000, immutable"})
+        return _piece(found, asked.request.headers.get("range", ""))
 
     async def _mine(self, asked: Asked) -> Rollout:
         one: Rollout | None = await self._store.rollout(asked.path("id"))
@@ -179,6 +181,20 @@ class RolloutDoors:
 
     async def _picture(self, one: Rollout) -> dict[str, Any]:
         return rollout_picture(one, list(await self._store.members(one)))
+
+
+def _piece(image: bytes, wanted: str) -> Response:
+    """All of it, or what a device lacks whose download broke off (``Range: bytes=N-``, RFC 9110 section 14; another range is left
+    aside, as the RFC allows)."""
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Accept-Ranges": "bytes"}
+    found = _FROM.fullmatch(wanted)
+    if found is None:
+        return Response(image, 200, headers, "application/octet-stream")
+    start = int(found[1])
+    if start >= len(image):
+        return Response(b"", 416, {"Content-Range": f"bytes */{len(image)}"})
+    place = {"Content-Range": f"bytes {start}-{len(image) - 1}/{len(image)}"}
+    return Response(image[start:], 206, {**headers, **place}, "application/octet-stream")
 
 
 def _desired(image: bytes) -> dict[str, Any]:

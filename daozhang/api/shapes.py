@@ -61,7 +61,7 @@ class PlateOrder(Struct):
 class Lookup(Struct):
     """By the last characters of a number on the payer's phone or slip, or by amount and time."""
 
-    no_tail: Annotated[str, Meta(min_length=4, max_length=64, pattern=r"^[0-9A-Za-z_-]*$")] | None = None
+    no_tail: Annotated[str, Meta(min_length=4, max_length=300, pattern=r"^[0-9A-Za-z_:/.\[\]-]*$")] | None = None
     amount: Amount | None = None
     time: str | None = None
     within_s: Annotated[int, Meta(ge=1, le=86_400)] = 900

@@ -133,7 +133,7 @@ def command_and_wait(talk: Talk, which: str, command: str, args: dict[str, str],
 @click.option("--type", "kind", default="speaker", help="类型 / type")
 @click.option("--till", default="", help="收银台 / till")
 @click.option("--fault", "faults", multiple=True,
-              help="mute | drift | loss | battery | old | sim | slow | misbound;可多次 / may be repeated")  # fmt: skip
+              help="mute | drift | loss | battery | old | sim | slow | misbound | years | torn;可多次 / may be repeated")  # fmt: skip
 @click.option("--power-cut", "power_cut", default="", help="开始后第几秒断电、断多久,如 5:20 / at second : for seconds")
 @click.option("--for", "for_s", type=float, default=0.0, help="运行秒数,0 不停 / seconds, 0 without end")
 @click.option("--keep", type=click.Path(path_type=Path), default=None, help="身份存放处,再次使用 / identities are kept here")

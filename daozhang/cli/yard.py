@@ -18,6 +18,7 @@ from daozhang.cli.device import enrolled, run_simulated
 from daozhang.cli.link import Link, Sandbox, fresh_key, state_of
 from daozhang.cli.register import STEPS
 from daozhang.cli.say import FAILED, Oops, Talk
+from daozhang.cli.torn import torn
 from daozhang.sandbox.staged_devices import OfDevices
 
 _SALE_S, _HEARD_S = 200, 60.0
@@ -32,6 +33,8 @@ def stage(talk: Talk, found: OfDevices, for_s: float) -> None:
     link, yard = Link(talk.data), Sandbox(talk.data)
     if found.number == "F26":
         rows = [_sale(talk, link, yard, step, at) for at, step in enumerate(STEPS, 1)]
+    elif found.number == "F31":
+        rows = asyncio.run(torn(talk, link, _till(link, found.number)))
     elif found.number == "F50":
         rows = asyncio.run(_gateway(talk, link))
     else:
@@ -53,7 +56,7 @@ def _speaker(talk: Talk, link: Link, found: OfDevices, for_s: float) -> None:
     talk.say(f"收一笔:daozhang pay 12.50 --till {till};看设备:daozhang device show {name}",
              f"take a payment: daozhang pay 12.50 --till {till}; look at it: daozhang device show {name}")  # fmt: skip
     click.echo(json.dumps({"fault": found.number, "event": "staged", "device": name, "till": till}))
-    run_simulated(talk, [device], frozenset(found.faults), found.power_cut, for_s)
+    run_simulated(talk, [device] * found.boxes, frozenset(found.faults), found.power_cut, for_s)
 
 
 def _till(link: Link, name: str) -> str:
@@ -92,31 +95,38 @@ def _register(talk: Talk, words: list[str]) -> "subprocess.CompletedProcess[str]
 
 
 async def _gateway(talk: Talk, link: Link) -> list[dict[str, Any]]:
-    """A speaker at a till of its own; the gateway loses everything, then is cut off from the rest."""
+    """A speaker at a till of its own; the gateway loses everything, is cut off from the rest, then from the speaker, one way each."""
     from daozhang.sandbox.device.fleet import simulate
+    from daozhang.sandbox.device.relay import DOWN, UP, Relay
 
     till = _till(link, "F50")
     device = enrolled(link, "speaker", till)
+    relay = Relay(device["mqtt"]["host"], device["mqtt"]["port"])
+    device["mqtt"] |= {"host": "127.0.0.1", "port": await relay.open(), "use_tls": False}
+    parts = (
+        _Part("wiped", "数据丢失并被杀死", "wiped and killed", _wiped), _Part("cut_off", "断开20秒", "cut off for 20 s", _cut_off),
+        _Part("unheard", "喇叭听得到,说不出,20秒", "the box hears and is not heard for 20 s", lambda *given: _one_way(relay, UP, given[2]), True),
+        _Part("deaf", "喇叭说得出,听不到,20秒", "the box is heard and hears nothing for 20 s", lambda *given: _one_way(relay, DOWN, given[2]), True),
+    )  # fmt: skip
     spoke: list[dict[str, Any]] = []
     speaker = asyncio.ensure_future(simulate([device], frozenset(), "", 0, lambda line: spoke.append(line) if line["event"] == "spoke" else None))
     try:
         await asyncio.to_thread(_until, lambda: link.must("GET", f"/devices/{device['device']}")["online"], 20)
-        return [
-            await asyncio.to_thread(_part, talk, link, till, spoke, part)
-            for part in (_Part("wiped", "数据丢失并被杀死", "wiped and killed", _wiped), _Part("cut_off", "断开20秒", "cut off for 20 s", _cut_off))
-        ]
+        return [await asyncio.to_thread(_part, talk, link, till, spoke, part) for part in parts]
     finally:
         speaker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await speaker
+        await relay.close()
         link.must("DELETE", f"/devices/{device['device']}")
 
 
 class _Part:
-    """One half of F50: ``act`` does it and takes the payments that are due meanwhile."""
+    """A part of F50: ``act`` does it and takes the payments that are due meanwhile. ``written``: the gateway itself is well, so
+    the shop is told in writing at once that nothing was heard."""
 
-    def __init__(self, name: str, zh: str, en: str, act: Callable[[Talk, Link, Callable[[], None]], float]) -> None:
-        self.name, self.zh, self.en, self.act = name, zh, en, act
+    def __init__(self, name: str, zh: str, en: str, act: Callable[[Talk, Link, Callable[[], None]], float], written: bool = False) -> None:
+        self.name, self.zh, self.en, self.act, self.written = name, zh, en, act, written
 
 
 def _part(talk: Talk, link: Link, till: str, spoke: list[dict[str, Any]], part: _Part) -> dict[str, Any]:
@@ -127,9 +137,10 @@ def _part(talk: Talk, link: Link, till: str, spoke: list[dict[str, Any]], part: 
     time.sleep(2.0)  # a flood, or a second time, would come now
     said = spoke[before:]
     new = [line["announce_id"] for line in said if not line["late"]]
-    holds = heard and took <= _HEARD_S and len(said) <= _EACH and len(new) == len(set(new))
+    written = sum(bool(row["alarmed_at"]) for one in paid for row in link.must("GET", f"/payments/{one}")["announcements"])
+    holds = heard and took <= _HEARD_S and len(said) <= _EACH and len(new) == len(set(new)) and (written == _EACH or not part.written)
     told: dict[str, Any] = {"part": part.name, "zh": part.zh, "en": part.en, "due": _EACH, "spoken": len(said), "as_new_twice": len(new) - len(set(new)),
-            "seconds": took, "holds": holds}  # fmt: skip
+            "in_writing": written, "seconds": took, "holds": holds}  # fmt: skip
     talk.show(f"{'✓' if holds else '✗'} {talk.word(told)}: {talk.pick('应播', 'due')} {_EACH}, {talk.pick('播出', 'spoken')} {len(said)}, {took} s")
     return told
 
@@ -150,6 +161,18 @@ def _cut_off(talk: Talk, link: Link, take: Callable[[], None]) -> float:
         until = time.monotonic() + _CUT_OFF_S
         take()
         time.sleep(max(until - time.monotonic(), 0))
+    return time.monotonic()
+
+
+def _one_way(relay: Any, way: str, take: Callable[[], None]) -> float:
+    """Only one direction of the speaker's line."""
+    until = time.monotonic() + _CUT_OFF_S
+    relay.hold(way)
+    try:
+        take()
+        time.sleep(max(until - time.monotonic(), 0))
+    finally:
+        relay.let_go(way)
     return time.monotonic()
 
 

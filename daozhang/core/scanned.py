@@ -67,6 +67,7 @@ WORDS: dict[Mistake, Words] = {
 }  # fmt: skip
 
 _OWN = re.compile(r"DZ[0-9A-HJKMNP-TV-Z]{26}|(?:pay|rfd|ord)_[0-9A-Za-z]+", re.ASCII)
+_PAGE = re.compile(r"https?://[^\s/]+/p/([0-7][0-9A-HJKMNP-TV-Z]{25})[A-Z2-7]{26}", re.ASCII)
 _DEVICE = re.compile(r"SN[-: ].+|(?:dev|spk)_[0-9A-Za-z]+", re.ASCII)
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*://|www\.", re.ASCII | re.IGNORECASE)
 _GOODS_DIGITS = (8, 12, 13, 14)  # EAN-8, UPC-A, EAN-13 (ISBN among them), the code on cartons
@@ -84,7 +85,7 @@ def name_mistake(text: str, known: str, prefixes: tuple[str, ...]) -> Mistake:
         return Mistake.GOODS_BARCODE
     if known:
         return Mistake(known)
-    if _OWN.fullmatch(text):
+    if _OWN.fullmatch(text) or number_of_page(text):
         return Mistake.OWN_RECEIPT
     if _DEVICE.fullmatch(text):
         return Mistake.DEVICE_SERIAL
@@ -95,6 +96,12 @@ def name_mistake(text: str, known: str, prefixes: tuple[str, ...]) -> Mistake:
     if digits and text.startswith(prefixes) and _LEAST_OF_A_CODE <= len(text) <= _MOST_OF_A_CODE:
         return Mistake.CUT_CODE
     return Mistake.UNKNOWN_CODE
+
+
+def number_of_page(text: str) -> str:
+    """Our order number when this is the address of a payer's page, which a receipt's QR holds; "" when it is none."""
+    found = _PAGE.fullmatch(text)
+    return f"DZ{found[1]}" if found else ""
 
 
 def has_check_digit(digits: str) -> bool:

@@ -35,6 +35,10 @@ _SAYS = {
     Verdict.CHECKING: ("正在核实,请勿重复付款", "Being checked: do not pay again"),
     Verdict.LATER: ("暂无结果,请勿重复付款", "No result yet: do not pay again"),
 }
+_SCAN = {
+    False: ("扫码看这笔付款:", "Scan to see this payment:"),
+    True: ("扫码看最新结果,请勿重复付款:", "Scan to see the result; do not pay again:"),
+}
 _WAYS = {Method.PAY_BY_CODE: ("付款码", "payer's code"), Method.PAY_BY_QR: ("扫码", "shop's QR"),
          Method.PLATE: ("码牌", "code plate")}
 
@@ -58,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """``qr``: our order number; a till that scans it finds the payment. ``slip``: nothing is proven yet."""
+    """``qr``: the address of the payer's page; a till that scans it finds the payment. ``slip``: nothing is proven yet."""
 
     rows: tuple[Row, ...]
     qr: str
@@ -66,8 +70,8 @@ class Receipt:
     lang: str = "zh"
 
 
-def receipt_of(payment: Payment, merchant: str, store: str, now_ms: int, lang: str) -> Receipt:
-    """The receipt for what is known now."""
+def receipt_of(payment: Payment, merchant: str, store: str, now_ms: int, lang: str, page: str) -> Receipt:
+    """The receipt for what is known now. ``page``: the payer's page of it, which goes on to tell what becomes known later."""
     at = 0 if lang == "zh" else 1
     judged = judge(payment)
     slip = judged.verdict not in _TITLES
@@ -82,7 +86,7 @@ def receipt_of(payment: Payment, merchant: str, store: str, now_ms: int, lang: s
         Row(f"{yuan_of_fen(payment.amount_fen)} {say('元', 'CNY')}", style="big"),
         Row(_SAYS[judged.verdict][at]), Row(""),
         Row(say("商品", "For"), clean(payment.subject)), Row(say("支付方式", "Paid with"), f"{wallet} {_WAYS[payment.method][at]}"),
-        Row(say("商户单号", "Order"), clean(payment.merchant_order_no)), Row(say("支付单号", "Payment"), payment.id[4:]),
+        Row(say("商户单号", "Order"), clean(payment.merchant_order_no)), Row(say("支付单号", "Payment"), out_trade_no(payment.id)),
     ]  # fmt: skip
     if payment.trade_no:
         rows.append(Row(say("渠道单号", "Channel no."), clean(payment.trade_no)))
@@ -91,8 +95,8 @@ def receipt_of(payment: Payment, merchant: str, store: str, now_ms: int, lang: s
         rows.append(Row(say("已退", "Refunded"), yuan_of_fen(payment.refunded_fen)))
     if slip:
         rows += [Row(""), *(Row(text) for text in _slip_words(judged.resolve_by_ms, at))]
-    rows.append(Row(say("打印", "Printed"), wall(now_ms)))
-    return Receipt(tuple(rows), out_trade_no(payment.id), slip, lang)
+    rows += [Row(say("打印", "Printed"), wall(now_ms)), Row(""), Row(_SCAN[slip][at])]
+    return Receipt(tuple(rows), page, slip, lang)
 
 
 def _slip_words(by_ms: int, at: int) -> tuple[str, ...]:
@@ -147,7 +151,7 @@ def text_of(receipt: Receipt, columns: int) -> str:
         found = lines_of(row, columns)
         centred = row.style in ("title", "big")
         lines += [(" " * ((columns - width(line)) // 2) + line) if centred else line for line in found]
-    return "\n".join([*lines, "", receipt.qr, ""])
+    return "\n".join([*lines, *wrapped(receipt.qr, columns), ""])
 
 
 def pictured(rows: Sequence[Row]) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """Receipts: what they say, that they fit, and that no stranger's text steers the printer."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from daozhang.devices.pdf import pdf
 from daozhang.devices.receipt import COLUMNS, Receipt, lines_of, receipt_of, text_of, width
 
 NOW = 1_795_401_698_000
+PAGE = "https://pay.example.com/p/" + "01JD8A2Z" * 6 + "ABCD"
 PAID = Payment(
     "pay_" + ulid(NOW, bytes(9), 7), 7, "mer_1", "sto_1", "till_1", "A20261123-37", 1250, "CNY", Method.PAY_BY_CODE, "alipay",
     "acc_1", False, "豆浆油条", "28••••8841", {}, NOW, State.PAID, captured_fen=1250, received_fen=1250, trade_no="2026112322001",
@@ -24,7 +26,7 @@ OPEN = replace(PAID, state=State.UNKNOWN, captured_fen=0, received_fen=0, trade_
 
 
 def made(payment: Payment = PAID, lang: str = "zh", store: str = "小李包子铺 人民路店") -> Receipt:
-    return receipt_of(payment, "小李包子铺", store, NOW, lang)
+    return receipt_of(payment, "小李包子铺", store, NOW, lang, PAGE)
 
 
 def commands(data: bytes) -> list[tuple[str, bytes]]:
@@ -66,7 +68,8 @@ def test_it_says_what_is_known_and_fits_the_paper(payment: Payment, lang: str, p
     assert all(width(line) <= COLUMNS[paper] for line in text.splitlines())
     data = escpos.printed(made(payment, lang), paper)
     said = b"".join(part for kind, part in commands(data) if kind == "text").decode("gb18030")
-    assert [part[3:] for kind, part in commands(data) if kind == "qr" and part[:2] == b"1P"] == [("DZ" + payment.id[4:]).encode()]
+    assert [part[3:] for kind, part in commands(data) if kind == "qr" and part[:2] == b"1P"] == [PAGE.encode()]
+    assert PAGE in text.replace("\n", "") and pdf(made(payment, lang), paper).startswith(b"%PDF")
     assert data.startswith(b"\x1b@") and data.endswith(b"\x1dVB\x00") and "12.50" in said
 
 
@@ -111,7 +114,7 @@ def test_an_independent_library_prints_the_same(payment: Payment, lang: str, pap
 def test_an_unproven_payment_gets_a_slip_and_never_a_receipt() -> None:
     slip = made(OPEN)
     text = text_of(slip, 32)
-    assert slip.slip and "待查小票" in text and "不是收款凭证" in text and "收款成功" not in text and "10:42" in text
+    assert slip.slip and "待查小票" in text and "不是收款凭证" in text and "收款成功" not in text and "10:42" in text and "请勿重复付款" in text.partition("打印")[2]
     assert "BEING CHECKED" in text_of(made(OPEN, "en"), 48) and not made().slip and "收款凭证" in text_of(made(), 32)
 
 
@@ -155,6 +158,17 @@ def test_the_pdf_is_one_whole_page_and_its_places_are_right() -> None:
     data = pdf(made(), 80)
     start = int(data.rpartition(b"startxref\n")[2].split()[0])
     assert data.startswith(b"%PDF-1.4") and data[start:].startswith(b"xref")
-    places = [int(line[:10]) for line in data[start:].splitlines()[3:10]]
+    places = [int(line[:10]) for line in data[start:].splitlines()[3:11]]
     assert all(data[place:].startswith(b"%d 0 obj" % number) for number, place in enumerate(places, 1))
     assert "收款凭证".encode("utf-16-be").hex().encode() in data
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_numbers_in_a_pdf_need_no_chinese_font(lang: str) -> None:
+    """Ghostscript's own Chinese font has no digits: a receipt without its amount is none."""
+    data = pdf(made(lang=lang), 58)
+    latin = b" ".join(re.findall(rb"/L [\d.]+ Tf [\d. -]+ Td <([0-9a-f]*)> Tj", data))
+    chinese = "".join(bytes.fromhex(run.decode()).decode("utf-16-be") for run in re.findall(rb"/F [\d.]+ Tf [\d. -]+ Td <([0-9a-f]*)> Tj", data))
+    said = bytes.fromhex(latin.replace(b" ", b"").decode()).decode("ascii")
+    assert "12.50" in said and "DZ" + PAID.id[4:] in said and not any(letter.isascii() for letter in chinese)
+    assert ("收款凭证" in chinese) == (lang == "zh") and b"/BaseFont /Courier" in data

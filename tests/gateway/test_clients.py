@@ -41,15 +41,15 @@ def test_paho_hears_acknowledges_and_comes_back(system: System, tmp_path: Path, 
     again.stop()
 
 
-def _context(told: dict[str, Any]) -> ssl.SSLContext:
+def trusting(told: dict[str, Any]) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=told["mqtt"]["ca_pem"])
 
 
 @asynccontextmanager
-async def _aiomqtt(told: dict[str, Any], way: str) -> AsyncIterator[aiomqtt.Client]:
+async def aiomqtt_client(told: dict[str, Any], way: str) -> AsyncIterator[aiomqtt.Client]:
     mqtt = told["mqtt"]
     secure = way in ("tls", "wss")
-    more: dict[str, Any] = {"tls_context": _context(told)} if secure else {}
+    more: dict[str, Any] = {"tls_context": trusting(told)} if secure else {}
     if way.startswith("ws"):
         more |= {"transport": "websockets", "websocket_path": "/mqtt"}
     port = mqtt["tls_port"] if secure else mqtt["port"]
@@ -58,7 +58,7 @@ async def _aiomqtt(told: dict[str, Any], way: str) -> AsyncIterator[aiomqtt.Clie
         yield client
 
 
-async def _one(client: aiomqtt.Client, told: dict[str, Any]) -> dict[str, Any]:
+async def one_message(client: aiomqtt.Client, told: dict[str, Any]) -> dict[str, Any]:
     async with asyncio.timeout(15):
         async for message in client.messages:
             table: dict[str, Any] = json.loads(message.payload)  # type: ignore[arg-type]
@@ -71,14 +71,14 @@ async def _one(client: aiomqtt.Client, told: dict[str, Any]) -> dict[str, Any]:
 async def test_aiomqtt_hears_acknowledges_and_comes_back(system: System, way: str) -> None:
     till = await asyncio.to_thread(new_till, system)
     told = await asyncio.to_thread(enrol, system, till)
-    async with _aiomqtt(told, way) as client:
+    async with aiomqtt_client(told, way) as client:
         await client.subscribe(told["topics"]["announce"], 1)
         first = await asyncio.to_thread(system.pay, till=till)
-        assert (await _one(client, told))["payment_tail"] == first["id"][-4:]
+        assert (await one_message(client, told))["payment_tail"] == first["id"][-4:]
         assert (await asyncio.to_thread(played, system, first["id"]))["late"] is False
     second = await asyncio.to_thread(system.pay, till=till, amount=77)
-    async with _aiomqtt(told, way) as client:
-        assert (await _one(client, told))["amount"] == 77
+    async with aiomqtt_client(told, way) as client:
+        assert (await one_message(client, told))["amount"] == 77
         assert (await asyncio.to_thread(played, system, second["id"]))["amount"] == 77
 
 
@@ -104,7 +104,7 @@ async def test_gmqtt_hears_acknowledges_and_comes_back(system: System, way: str,
         client.set_auth_credentials(mqtt["username"], mqtt["password"])
         client.on_message = on_message
         client.on_subscribe = lambda *_, done=subscribed: done.set()
-        await client.connect(mqtt["host"], port, ssl=_context(told) if way == "tls" else False, version=level)
+        await client.connect(mqtt["host"], port, ssl=trusting(told) if way == "tls" else False, version=level)
         client.subscribe(told["topics"]["announce"], qos=1)
         await asyncio.wait_for(subscribed.wait(), 15)
         await asyncio.to_thread(ready, system, told)

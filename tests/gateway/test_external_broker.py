@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
+from daozhang.gateway.certificate import authority, context
 from tests.conftest import System, free_base_port
 from tests.gateway.kit import Speaker, alarms, announcements, enrol, new_till, played, ready, until
 from tests.gateway.small_broker import SmallBroker
 
 # What docs/devices.md tells to write; %u is the name that a client has logged in with.
 RULES = "user gateway\ntopic readwrite dz/v1/#\npattern write dz/v1/+/%u/up/+\npattern read dz/v1/+/%u/down/+\n"
+
+
+WS, TLS, WSS = 6, 7, 8  # a Mosquitto's other doors, from its first port on
 
 
 class Mosquitto:
@@ -29,16 +33,19 @@ class Mosquitto:
         assert program, "install mosquitto"
         folder.mkdir()
         folder.chmod(0o755)
-        self._program, self._folder, self._port = program, folder, port
+        self._program, self.folder = program, folder
         self._passwords = folder / "passwords"
         self._passwords.write_text("")
         self.let_in("gateway", "of the gateway")
         (folder / "rules").write_text(RULES)
-        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nlistener {port + 6} 127.0.0.1\nprotocol websockets\nallow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
+        context(folder / "tls", "", "", "127.0.0.1", time.time_ns() // 1_000_000)
+        tls = f"certfile {folder / 'tls' / 'gateway.pem'}\nkeyfile {folder / 'tls' / 'gateway.key'}\n"
+        (folder / "conf").write_text(f"listener {port} 127.0.0.1\nlistener {port + WS} 127.0.0.1\nprotocol websockets\n"
+                                     f"listener {port + TLS} 127.0.0.1\n{tls}listener {port + WSS} 127.0.0.1\nprotocol websockets\n{tls}allow_anonymous false\npassword_file {self._passwords}\nacl_file {folder / 'rules'}\n"
                                      "user root\npersistence false\n")  # fmt: skip
 
     def start(self) -> None:
-        self._process = subprocess.Popen([self._program, "-c", str(self._folder / "conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._program, "-c", str(self.folder / "conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         assert self._process.poll() is None
 
@@ -77,10 +84,16 @@ class Outside:
             time.sleep(0.3)
         return told
 
+    def through(self, told: dict[str, Any], way: str) -> dict[str, Any]:
+        """The same device by another door of the Mosquitto: tcp, tls, ws or wss."""
+        if way != "tcp":
+            assert self.real is not None, "the broker of the tests has one door"
+            mine = authority(self.real.folder / "tls").read_text()
+            told["mqtt"] |= {"port": self.port + WS, "tls_port": self.port + (WSS if way == "wss" else TLS), "ca_pem": mine}
+        return told
+
     def speaker(self, till: str, **more: Any) -> Speaker:
-        told = self.enrolled(till)
-        if more.get("way") == "ws":
-            told["mqtt"]["port"] = self.port + 6
+        told = self.through(self.enrolled(till), more.get("way", "tcp"))
         lost = (told["topics"]["evidence"], b'{"lost": true}')
         return Speaker(told, will=lost, **more).start()
 
@@ -124,11 +137,11 @@ def test_a_payment_is_heard_and_the_answer_comes_back(outside: Outside) -> None:
 
 @pytest.mark.prove
 @pytest.mark.parametrize("outside", ["mosquitto"], indirect=True)
-@pytest.mark.parametrize(("version", "way"), [(4, "tcp"), (4, "ws"), (5, "ws")])
-def test_devices_of_every_kind_at_a_mosquitto(outside: Outside, version: int, way: str) -> None:
+@pytest.mark.parametrize(("version", "way"), [(4, "tcp"), *((version, way) for version in (4, 5) for way in ("tls", "ws", "wss"))])
+def test_devices_of_every_kind_at_a_mosquitto(outside: Outside, tmp_path: Path, version: int, way: str) -> None:
     """The broker of the tests knows MQTT 5 over TCP only."""
     till = new_till(outside.system)
-    speaker = outside.speaker(till, version=version, way=way)
+    speaker = outside.speaker(till, version=version, way=way, ca=tmp_path / "ca.pem")
     _beats(speaker)
     ready(outside.system, speaker.told)
     payment = outside.system.pay(till=till)
@@ -138,12 +151,15 @@ def test_devices_of_every_kind_at_a_mosquitto(outside: Outside, version: int, wa
 
 @pytest.mark.prove
 @pytest.mark.parametrize("outside", ["mosquitto"], indirect=True)
-def test_mosquittos_own_clients_at_a_mosquitto(outside: Outside) -> None:
+@pytest.mark.parametrize("way", ["tcp", "tls"])
+def test_mosquittos_own_clients_at_a_mosquitto(outside: Outside, tmp_path: Path, way: str) -> None:
     """Debian: mosquitto-clients."""
     assert shutil.which("mosquitto_sub") and shutil.which("mosquitto_pub"), "install mosquitto-clients"
     till = new_till(outside.system)
-    told = outside.enrolled(till)
-    who = ["-h", "127.0.0.1", "-p", str(outside.port), "-V", "mqttv5", "-u", told["mqtt"]["username"], "-P", told["mqtt"]["password"],
+    told = outside.through(outside.enrolled(till), way)
+    (tmp_path / "ca.pem").write_text(told["mqtt"]["ca_pem"] or "")
+    where = ["-p", str(outside.port)] if way == "tcp" else ["-p", str(told["mqtt"]["tls_port"]), "--cafile", str(tmp_path / "ca.pem")]
+    who = ["-h", "127.0.0.1", *where, "-V", "mqttv5", "-u", told["mqtt"]["username"], "-P", told["mqtt"]["password"],
            "-i", told["mqtt"]["client_id"], "-q", "1"]  # fmt: skip
     subprocess.run(["mosquitto_pub", *who, "-t", told["topics"]["heartbeat"], "-m", '{"n": 1}'], check=True, timeout=20)
     ready(outside.system, told)

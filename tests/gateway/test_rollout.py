@@ -1,11 +1,14 @@
 """A roll-out over the doors and the wire: simulated boxes in a process of their own, and a `work` that is killed in between."""
 
 import base64
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +95,23 @@ def test_nobody_commands_an_update_by_hand_and_images_are_found_by_their_hash_on
     assert system.call("POST", f"/v1/devices/{told['device']}/commands", {"command": "update"})[0] == 422
     assert system.call("GET", "/v1/device_images/" + "0" * 64, api_key="none")[0] == 404
     assert len(told["firmware_key"]) == 64
+
+
+def test_a_device_asks_only_for_what_it_lacks(own_system: System, tmp_path: Path) -> None:
+    """F31: an image from where a download broke off, by RFC 9110's ranges."""
+    boxes = simulated(own_system, 1, "scanner_box", tmp_path / "ids.json")
+    try:
+        until(lambda: any(row["online"] for row in own_system.call("GET", "/v1/devices?limit=100")[1]["data"]), 40)
+        begun(own_system, signed(own_system, b"0123456789", "2.0.0", "scanner_box"))
+    finally:
+        boxes.terminate()
+        boxes.communicate(timeout=20)
+    url = f"http://127.0.0.1:{own_system.base_port}/v1/device_images/{hashlib.sha256(b'0123456789').hexdigest()}"
+    for wanted, status, body, place in (("bytes=4-", 206, b"456789", "bytes 4-9/10"), ("bytes=10-", 416, b"", "bytes */10"), ("bytes=0-3", 200, b"0123456789", None),
+                                        ("lines=1-", 200, b"0123456789", None), ("bytes=0-", 206, b"0123456789", "bytes 0-9/10")):  # fmt: skip
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers={"Range": wanted}), timeout=10) as reply:
+                told = (reply.status, reply.read(), reply.headers["Content-Range"])
+        except urllib.error.HTTPError as refused:
+            told = (refused.code, refused.read(), refused.headers["Content-Range"])
+        assert told == (status, body, place), wanted

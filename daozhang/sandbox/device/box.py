@@ -11,9 +11,10 @@ from daozhang.core.texts import ms_of_rfc3339, rfc3339
 from daozhang.devices.announcing import verified
 from daozhang.devices.firmware import Refused, Slots, accepted
 
-FAULTS = frozenset({"mute", "drift", "loss", "battery", "old", "sim", "slow", "misbound"})
+FAULTS = frozenset({"mute", "drift", "loss", "battery", "old", "sim", "slow", "misbound", "years", "torn"})
 DOES_NOT_START, DOES_NOT_SPEAK = b"sim: does not start", b"sim: does not speak"
-_DRIFT_MS = 3 * 3_600_000
+_AHEAD_MS = {"drift": 3 * 3_600_000, "years": -3 * 365 * 86_400_000}
+_WRONG_BEATS = 3  # a clock that is known to be wrong is told so often before it is set
 _MOST_SEEN = 200
 
 
@@ -47,6 +48,11 @@ class Box:
     refused: list[str] = field(default_factory=list)
     _seen: "OrderedDict[str, bool]" = field(default_factory=OrderedDict)
     _beats: int = 0
+    _set_by_ms: int = 0
+    _wrong_beats: int = 0
+
+    def __post_init__(self) -> None:
+        self.ahead_ms = sum(_AHEAD_MS.get(fault, 0) for fault in self.faults)
 
     @property
     def muted(self) -> bool:
@@ -54,7 +60,7 @@ class Box:
 
     def clock(self, now_ms: int) -> int:
         """The time as this box believes it."""
-        return now_ms + (_DRIFT_MS if "drift" in self.faults else 0)
+        return now_ms + self.ahead_ms
 
     def power_cut(self) -> None:
         """Memory is gone."""
@@ -69,6 +75,8 @@ class Box:
         if not isinstance(n, int) or n <= self.flash["n"]:
             return self._refuse("counter")
         self.flash["n"] = n
+        if "years" in self.faults and self.sign_key and "sent_at" in table:  # signed, and no replay: a time to be believed
+            self._set_by_ms = ms_of_rfc3339(str(table["sent_at"])) - self.clock(now_ms)
         if kind == "announce":
             return [("ack", self._announce(table, now_ms))]
         if kind == "cmd":
@@ -129,7 +137,9 @@ class Box:
         args, answer = table.get("args") or {}, {"command_id": table["command_id"]}
         try:
             key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.firmware_key))
-            image = self.images.get(str(args.get("sha256", "")), b"")
+            image = self.images.get(str(args.get("sha256", "")))
+            if image is None:
+                return {**answer, "state": "failed", "why": "download"}
             manifest = str(args.get("manifest", "")).encode()
             self.slots.install(accepted(manifest, image, key, self.type, self.slots.running, self.slots.floor))
         except Refused as why:
@@ -165,9 +175,19 @@ class Box:
             "clock_ms": self.clock(now_ms), "speaker": "ok", "volume": 0 if "mute" in self.faults else self.volume,
             "muted": self.muted,
         }  # fmt: skip
+        self._put_clock_right()
         if "sim" in self.faults:
             told |= {"sim": "suspended", "data_left_mb": 0, "signal_dbm": -113}
         return told
+
+
+    def _put_clock_right(self) -> None:
+        """After it has been told often enough how wrong it was."""
+        if self._set_by_ms:
+            self._wrong_beats += 1
+        if self._wrong_beats >= _WRONG_BEATS:
+            self.ahead_ms += self._set_by_ms
+            self._set_by_ms = self._wrong_beats = 0
 
 
 def _plain(payload: bytes) -> dict[str, Any] | None:

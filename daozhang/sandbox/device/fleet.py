@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import random
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from daozhang.core.texts import rfc3339
 from daozhang.devices.announcing import verified
 from daozhang.ports.clock import RealClock
 from daozhang.sandbox.device.box import FAULTS, Box
-from daozhang.sandbox.device.radio import Malformed, Radio, Refused
+from daozhang.sandbox.device.download import Downloads, Torn
+from daozhang.sandbox.device.radio import ClockBehind, Malformed, Radio, Refused
 
 _SLOW_S = 4.0
 _LOSS = 0.3
-_MOST_IMAGE = 64 * 1024 * 1024
+_TORN_S = 2.0
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.3, 5.0
 Tell = Callable[[dict[str, Any]], None]
 
@@ -32,12 +33,17 @@ class Device:
         self._faults = faults
         self._told = told
         self.box = Box(told["device"], told.get("sign_key", ""), faults, firmware_key=told.get("firmware_key", ""), type=told.get("type", "speaker"))
-        self.radio = Radio(told, self._heard)
+        self.radio = Radio(told, self._heard, self._believed_ms if "years" in faults else None)
+        self._downloads = Downloads(tear="torn" in faults)
+        self._behind = ""
         self._dark = asyncio.Event()
         self._spoken = 0
 
     def _now_ms(self) -> int:
         return self._clock.now_ms() + self._ahead_ms
+
+    def _believed_ms(self) -> int:
+        return self.box.clock(self._now_ms())
 
     async def run(self) -> None:
         """Connected whenever possible, for ever."""
@@ -50,6 +56,8 @@ class Device:
                 try:
                     await self.radio.session()
                 except (OSError, Refused, Malformed, TimeoutError) as why:
+                    if isinstance(why, ClockBehind):
+                        self._behind = str(why)
                     self._tell({"device": self.box.device, "event": "offline", "why": str(why) or type(why).__name__})
                 if "battery" in self._faults and self.box.battery == 0:
                     self._tell({"device": self.box.device, "event": "dead"})
@@ -80,6 +88,9 @@ class Device:
             await asyncio.sleep(_SLOW_S)
         if kind == "cmd":
             await self._fetch_image(payload)
+        if kind == "config" and self._behind:  # in again: what kept it away, in its own words
+            self.radio.say("evidence", {"lost_by": "clock", "says": self._behind, "clock": rfc3339(self._believed_ms())})
+            self._behind = ""
         for topic, table in self.box.hears(kind, payload, self._now_ms()):
             self.radio.say(topic, table)
         for one in self.box.spoken[self._spoken :]:
@@ -94,10 +105,19 @@ class Device:
         args = table.get("args") or {}
         if table.get("command") != "update" or not self._told.get("api"):
             return
-        where = args.get("url") or f"{self._told['api']}/device_images/{args.get('sha256')}"
-        with contextlib.suppress(OSError):
-            self.box.images = {str(args.get("sha256")): await asyncio.to_thread(_fetch, str(where))}
-            self._tell({"device": self.box.device, "event": "image", "version": args.get("version")})
+        sha256 = str(args.get("sha256"))
+        where = args.get("url") or f"{self._told['api']}/device_images/{sha256}"
+        try:
+            image = await asyncio.to_thread(self._downloads.image, str(where), sha256)
+        except Torn as torn:
+            self._tell({"device": self.box.device, "event": "download cut", "at": torn.at, "of": torn.of, "runs": self.box.slots.running})
+            self._dark.set()
+            self.box.power_cut()
+            asyncio.get_running_loop().call_later(_TORN_S, self._dark.clear)
+            raise ConnectionError("the power went in the middle of a download") from None
+        if image is not None:
+            self.box.images = {sha256: image}
+            self._tell({"device": self.box.device, "event": "image", "version": args.get("version"), "went_on_at": self._downloads.began_at})
 
     async def _beat(self) -> None:
         while True:
@@ -110,11 +130,6 @@ class Device:
                 if "battery" in self._faults and self.box.battery == 0:
                     self.radio.cut()
             await asyncio.sleep(4.5 if self._faults else 19.5)
-
-
-def _fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as reply:
-        return bytes(reply.read(_MOST_IMAGE))
 
 
 async def simulate(held: list[dict[str, Any]], faults: frozenset[str], power_cut: str, for_s: float, tell: Tell) -> None:

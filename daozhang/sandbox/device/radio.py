@@ -25,17 +25,24 @@ from daozhang.devices.mqtt.write import encode
 
 _KEEP_ALIVE_S = 20
 _EXPIRY_S = 3600
+_UNANSWERED = 2
 
 
 class Refused(Exception):
     """The gateway does not let us in; the reason code of its CONNACK."""
 
 
-class Radio:
-    """``heard`` is awaited for each message; it is acknowledged (PUBACK) when that returns True."""
+class ClockBehind(OSError):
+    """By our clock the gateway's certificate is not valid yet."""
 
-    def __init__(self, told: dict[str, Any], heard: Callable[[str, bytes], Awaitable[bool]]) -> None:
-        self._told, self._heard = told, heard
+
+class Radio:
+    """``heard`` is awaited for each message; it is acknowledged (PUBACK) when that returns True. ``believed_ms``: the clock of
+    a device that looks at certificates with it and always uses TLS; None: the machine's own."""
+
+    def __init__(self, told: dict[str, Any], heard: Callable[[str, bytes], Awaitable[bool]], believed_ms: Callable[[], int] | None = None) -> None:
+        self._told, self._heard, self._believed_ms = told, heard, believed_ms
+        self._doubts_clock = False
         self._writer: asyncio.StreamWriter | None = None
         self._id = 0
         self.connects = 0
@@ -45,10 +52,15 @@ class Radio:
         mqtt, topics = self._told["mqtt"], self._told["topics"]
         tls = None
         port, host = mqtt["port"], mqtt["host"]
-        if mqtt.get("use_tls"):
+        if mqtt.get("use_tls") or self._believed_ms is not None:
             tls = ssl.create_default_context(cadata=mqtt.get("ca_pem"))
             port, host = mqtt["tls_port"], mqtt["tls_host"]
         reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), 10)
+        try:
+            self._look_at_dates(writer)
+        except ClockBehind:
+            writer.transport.abort()
+            raise
         self._writer = writer
         try:
             lost = json.dumps({"lost": True}).encode()
@@ -60,14 +72,28 @@ class Radio:
             self._writer = None
             writer.close()
 
+    def _look_at_dates(self, writer: asyncio.StreamWriter) -> None:
+        """A certificate of the authority that we were given can only be younger than our clock when the clock is wrong: refused
+        once, and from then on its beginning is not held against it. Names, signatures and its end always are."""
+        if self._believed_ms is None:
+            return
+        begins_s = ssl.cert_time_to_seconds(str(writer.get_extra_info("peercert")["notBefore"]))
+        if self._believed_ms() < begins_s * 1000 and not self._doubts_clock:
+            self._doubts_clock = True
+            raise ClockBehind("TLS: the certificate is not valid yet")
+
     async def _listen(self, reader: asyncio.StreamReader, topics: dict[str, str]) -> None:
-        packets = Reader(64 * 1024, V5)
+        packets, unanswered = Reader(64 * 1024, V5), 0
         while True:
             try:
                 data = await asyncio.wait_for(reader.read(65_536), _KEEP_ALIVE_S * 0.75)
             except TimeoutError:
+                unanswered += 1
+                if unanswered > _UNANSWERED:  # a line that is cut one way alone shows it only so
+                    raise ConnectionError("the gateway is not heard any more") from None
                 self._write(Ping())
                 continue
+            unanswered = 0
             if not data:
                 raise ConnectionError("the gateway closed the line")
             for packet in packets.feed(data):
@@ -107,4 +133,4 @@ class Radio:
             self._writer.write(encode(packet, V5))
 
 
-__all__ = ["Malformed", "Radio", "Refused"]
+__all__ = ["ClockBehind", "Malformed", "Radio", "Refused"]
