@@ -45,6 +45,12 @@ class IncidentNews(Struct):
     stage: Literal["", "investigating", "identified", "monitoring", "resolved"] = ""
 
 
+class IncidentWords(Struct):
+    """Without words, the usual ones."""
+
+    says: Says | None = None
+
+
 class NewMaintenance(Struct, rename={"since": "from", "until": "to"}):
     """An announced window, times in RFC 3339. ``party``: platform (``name`` a channel) or bank."""
 
@@ -75,6 +81,7 @@ class IncidentDoors:
             Door("POST", "/v1/incidents", self.open, "人工开事件", "open an incident by hand", write, NewIncident, statuses=(201,)),
             Door("GET", "/v1/incidents/{id}", self.get, "一个事件及其经过", "one incident and its story", read),
             Door("POST", "/v1/incidents/{id}/updates", self.update, "事件:新进展", "tell on an incident", write, IncidentNews),
+            Door("POST", "/v1/incidents/{id}/acknowledge", self.acknowledge, "接手事件", "look after an incident", write, IncidentWords),
             Door("POST", "/v1/incidents/{id}/publish", self.publish, "发布事件", "publish an incident", write),
             Door("POST", "/v1/incidents/{id}/resolve", self.resolve, "关闭事件", "close an incident", write, IncidentNews),
             Door("GET", "/v1/health/channels", self.channels, "渠道现况:成功率、技术和业务拒绝率、延迟", "channels now: success, technical and business declines, latency", read),
@@ -138,13 +145,17 @@ class IncidentDoors:
         now = self._house.clock.now_ms()
         made = Incident(self._house.new_id("inc", 0), asked.caller.key.livemode, wanted.trouble, wanted.place, wanted.place_name, now, now,
                         asked.caller.name)  # fmt: skip
-        step = incidents.opened(self._house, made, _words(wanted.says), asked.caller.name, wanted.publish)
+        step = incidents.opened(self._house, made, _words(wanted.says), asked.caller.name, wanted.publish).alerted(self._house.alert)
         return answer(await self._picture(asked, await self._books.write_incident(step), whole=True), 201)
 
     async def update(self, asked: Asked) -> Response:
         wanted: IncidentNews = asked.body
         stage = Stage(wanted.stage) if wanted.stage else None
         return await self._turned(asked, lambda one: incidents.told_on(self._house, one, _words(wanted.says), stage, asked.caller.name))
+
+    async def acknowledge(self, asked: Asked) -> Response:
+        says = _words(asked.body.says)
+        return await self._turned(asked, lambda one: incidents.acknowledged(self._house, one, says, asked.caller.name))
 
     async def publish(self, asked: Asked) -> Response:
         return await self._turned(asked, lambda one: incidents.published(self._house, one, asked.caller.name))
@@ -157,7 +168,7 @@ class IncidentDoors:
         _must_operate(asked)
         await self._mine(asked)
         try:
-            done = await incidents.turn(self._books, asked.path("id"), how)
+            done = await incidents.turn(self._books, asked.path("id"), how, self._house.alert)
         except incidents.Ended:
             raise Problem("incident_ended") from None
         except incidents.NoSuchStep as why:

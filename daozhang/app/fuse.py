@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from daozhang.app.witness import Watcher
 from daozhang.channels.shelf import Shelf
 from daozhang.core.faults import Fault
+from daozhang.flow.alerter import Owing
 from daozhang.flow.around import keep_looking
 from daozhang.flow.code_watch import CodeWatch
 from daozhang.flow.house import House
@@ -21,6 +23,7 @@ from daozhang.ports.rand import SystemRand
 from daozhang.settings import BadSetting, Settings
 from daozhang.store.seal import Seal, open_or_create_master_key
 from daozhang.store.store import PgStore
+from daozhang.watch.alerts import Target, targets
 
 _TELL_EVERY_S = 0.25
 
@@ -53,6 +56,11 @@ def loopback_allowed(settings: Settings) -> bool:
     return settings.sandbox and settings.webhook_loopback
 
 
+def alert_targets(settings: Settings) -> tuple[Target, ...]:
+    """Who is alerted. Raises BadTarget: a mistake in the file is found at the start."""
+    return targets(Path(settings.alerts_file) if settings.alerts_file else settings.data / "alerts.toml")
+
+
 async def build(settings: Settings, who: str) -> Built:
     """Open the store and the network and put the house together for the process ``who``."""
     clock = clock_of(settings)
@@ -80,6 +88,7 @@ async def build(settings: Settings, who: str) -> Built:
         fleet=store,
         lookout=lookout,
         incidents=store,
+        alert=Owing(alert_targets(settings)),
         stated=store,
         codes=codes,
     )

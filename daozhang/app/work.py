@@ -3,11 +3,10 @@
 import asyncio
 import signal
 import sys
-from pathlib import Path
 
 from daozhang import settings as manual
 from daozhang.app import logs
-from daozhang.app.fuse import Built, build, loopback_allowed
+from daozhang.app.fuse import Built, alert_targets, build, loopback_allowed
 from daozhang.core.webhook import Outcome
 from daozhang.flow.alerter import Alerter
 from daozhang.flow.janitor import Janitor
@@ -20,7 +19,7 @@ from daozhang.gateway.crier import Crier
 from daozhang.gateway.roller import Roller
 from daozhang.ports import mail
 from daozhang.ports.outward import Outward
-from daozhang.watch.alerts import Mail, targets
+from daozhang.watch.alerts import Mail
 
 
 async def run(settings: manual.Settings) -> None:
@@ -65,15 +64,14 @@ async def run(settings: manual.Settings) -> None:
 
 
 def alerter_of(settings: manual.Settings, built: Built, outward: Outward) -> Alerter:
-    """Raises BadTarget: a mistake in the file is found at the start."""
+    """Raises BadTarget."""
     local = loopback_allowed(settings)
 
     async def mailed(one: Mail) -> Outcome:
         letter = mail.Letter(one.sender, one.to, one.subject, one.text, one.message_id)
         return await mail.send(letter, one.host, one.port, one.tls, one.user, one.password, loopback_allowed=local)
 
-    file = Path(settings.alerts_file) if settings.alerts_file else settings.data / "alerts.toml"
-    return Alerter(targets(file), built.store, outward, mailed, built.house.clock, built.house.proc, livemode=not settings.sandbox)
+    return Alerter(alert_targets(settings), built.store, outward, mailed, built.house.clock, built.house.proc, livemode=not settings.sandbox)
 
 
 def main() -> int:

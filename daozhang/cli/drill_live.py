@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 from daozhang.channels.shelf import Shelf
 from daozhang.cli.link import Link, fresh_key, state_of
 from daozhang.cli.say import Oops, Talk
+from daozhang.core.texts import ms_of_rfc3339
 from daozhang.sim.drill_asked import Open, polling
 from daozhang.sim.drill_file import Drill, Fault
 from daozhang.sim.drill_look import Episode, answer_of
@@ -31,6 +32,9 @@ from daozhang.sim.world import dice
 _LASTS_S, _PER_S, _HANDS = 100.0, 1.5, 24
 _READY_S, _SETTLES_S, _STEP_S = 90, 75, 20
 _DARK_S = 5.0
+_LEAVES_S = 5.0  # a payment that begins at the end of a fault may still be struck
+_NEAR_S = 5.0  # counts know a time to a slot of five seconds
+_MOST_PAGES = 20
 _MODES = {"timeout": "timeout", "reset": "reset_after", "error": "system_error_charged", "bank_error": "system_error_charged", "http_500": "error_500",
           "http_503": "maintenance", "garbage": "garbage", "truncated": "truncated", "forged": "forged", "unknown_code": "unknown_code"}  # fmt: skip
 _STILL_UNPAID = "query_stale"  # what an ill platform says of orders that it has charged
@@ -188,9 +192,11 @@ class Live:
             "time_to_cause_s": percentiles(ms / 1000 for one in episodes if (ms := one.named_after_ms) is not None),
             "time_to_truth_s": percentiles(leg.proven_s - leg.began_s for leg in legs if leg.episode and leg.proven_s),
             "time_to_told_s": percentiles([]), "wrong_verdicts": wrong, "net_double_charges": self.second_taken,
-            "untold": sum(not _ended(leg.told) for leg in legs), "false_incidents": None,  # null: nothing here measures it
+            "untold": sum(not _ended(leg.told) for leg in legs), "false_incidents": false_incidents(self._incidents(), self.legs, self._struck, self._zero_ms),
             "incident_detection_s": percentiles(self.party_after_s.values()), "manners_violations": None,
         }  # fmt: skip
+        if report["false_incidents"]:
+            self._talk.say(f"没有故障却开了 {report['false_incidents']} 个事件", f"incidents without a fault: {report['false_incidents']}")
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
         polled = self._polled()
@@ -200,6 +206,25 @@ class Live:
         page = {"faults": faults, "said": {}, "true": {}, "bins": bins, "asked": asked, "minutes": max((len(row) for row in asked.values()), default=1) - 1,
                 "refused_second_charges": self.second_refused, "incidents": [], "polling": polled}  # fmt: skip
         return Ran(report, page, episodes)
+
+    def _struck(self, leg: Leg) -> bool:
+        """A fault of its channel was at work, or had just been, when it began; what it leaves behind ends a moment later."""
+        for one in self.played():
+            until_s = (one.until_s or self._drill.minutes * 60) * self._scale
+            if (one.channel or "alipay") == leg.channel and one.at_s * self._scale <= leg.began_s < until_s + _LEAVES_S:
+                return True
+        return False
+
+    def _incidents(self) -> list[dict[str, Any]]:
+        """All that were opened, drafts too."""
+        told, cursor = list[dict[str, Any]](), ""
+        for _ in range(_MOST_PAGES):
+            page = self._link.must("GET", f"/incidents?limit=100&cursor={cursor}" if cursor else "/incidents?limit=100")
+            told += page["data"]
+            cursor = page["next_cursor"] or ""
+            if not cursor:
+                break
+        return told
 
     def _polled(self) -> dict[str, list[dict[str, Any]]]:
         """Of each channel with a fault of the wire: queries before, during and after, until the sandbox's clock is moved on."""
@@ -233,6 +258,21 @@ class Live:
             row = Counter(int(at // 10) for at in self._queries_s(name))
             asked[name] = [row[step] for step in range(min(max(row, default=0) + 1, 30))]
         return asked
+
+
+def false_incidents(incidents: Sequence[dict[str, Any]], legs: Sequence[Leg], struck: Callable[[Leg], bool], zero_ms: int) -> int:
+    """Those of which fewer than half of the dark payments, at their place and in their time, were struck by a fault. What became
+    a part of another is not counted twice."""
+    return sum(one["stage"] != "merged" and not _true(one, legs, struck, zero_ms) for one in incidents)
+
+
+def _true(one: dict[str, Any], legs: Sequence[Leg], struck: Callable[[Leg], bool], zero_ms: int) -> bool:
+    over = one["recovered_at"] or one["ended_at"]
+    since_s = (ms_of_rfc3339(one["onset_at"]) - zero_ms) / 1000 - _NEAR_S
+    until_s = (ms_of_rfc3339(over) - zero_ms) / 1000 + _NEAR_S if over else float("inf")
+    here = [leg for leg in legs if one["place"] != "channel" or leg.channel == one["place_name"]]
+    dark = [leg for leg in here if leg.episode is not None and since_s <= leg.began_s <= until_s]
+    return bool(dark) and 2 * sum(struck(leg) for leg in dark) >= len(dark)
 
 
 def _ended(told: dict[str, Any]) -> bool:

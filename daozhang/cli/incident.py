@@ -31,7 +31,7 @@ def _local(at: str) -> str:
 
 @click.group()
 def incident() -> None:
-    """事件:看、开、发布、进展、关闭 / incidents: look, open, publish, tell on, close"""
+    """事件:看、开、接手、发布、进展、关闭 / incidents: look, open, look after, publish, tell on, close"""
 
 
 @incident.command("ls")
@@ -66,6 +66,16 @@ def open_(talk: Talk, place: str, name: str, zh: str, en: str, publish: bool) ->
     """人工开一个事件 / open one by hand"""
     body: dict[str, Any] = {"place": place, "place_name": name or "*", "publish": publish, **_says(zh, en)}
     _whole(talk, Link(talk.data).must("POST", "/incidents", body))
+
+
+@incident.command("ack")
+@click.argument("which")
+@click.option("--zh", default="", help="说明 / what is to be known, in Chinese")
+@click.option("--en", default="", help="同样的话,英文 / the same in English")
+@verb
+def acknowledge(talk: Talk, which: str, zh: str, en: str) -> None:
+    """接手 / look after it"""
+    _whole(talk, Link(talk.data).must("POST", f"/incidents/{which}/acknowledge", _says(zh, en)))
 
 
 @incident.command()

@@ -3,8 +3,8 @@
 This file owns the table. The database's check is held equal to it by a test.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -136,6 +136,19 @@ class Step:
     by: str = "rule"
     event: str = ""
     alerts: tuple[Owed, ...] = ()
+
+    def alerted(self, owes: "Owes") -> "Step":
+        """With what is owed of its news, under the version that is stored with it."""
+        told = replace(self, incident=changed(self.incident, version=self.incident.version + 1))
+        return replace(self, alerts=owes(told) if self.event else ())
+
+
+Owes = Callable[[Step], tuple[Owed, ...]]
+
+
+def nobody(_step: Step) -> tuple[Owed, ...]:
+    """No alerts are wanted."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

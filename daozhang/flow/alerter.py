@@ -29,23 +29,31 @@ class Carrier(Protocol):
 Mailer = Callable[[Mail], Awaitable[Outcome]]
 
 
+class Owing:
+    """Whom a step is owed to, whoever takes it: a rule or a person. ``targets``: each by its place in the file."""
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self.targets = {f"{at} {target.way} {target.name}": target for at, target in enumerate(targets, 1)}
+
+    def __call__(self, step: Step) -> tuple[Owed, ...]:
+        """A draft is nobody's news but of those who want drafts; a step without words is no news."""
+        alert = alert_of(step)
+        wanted = [key for key, target in self.targets.items() if step.says and (target.drafts or alert.published)]
+        return tuple(Owed(key, alert.incident, alert.id, asdict(alert)) for key in wanted)
+
+
 class Alerter:
     """``owes`` says whom a step is owed to; ``run`` carries what the books owe. ``livemode``: only public https addresses are called."""
 
     def __init__(self, targets: Sequence[Target], books: Incidents, carrier: Carrier, mailer: Mailer, clock: Clock, proc: Proc, *, livemode: bool) -> None:
-        self._targets = {f"{at} {target.way} {target.name}": target for at, target in enumerate(targets, 1)}
+        self.owes = Owing(targets)
+        self._targets = self.owes.targets
         self._books, self._carrier, self._mailer, self._clock, self._proc = books, carrier, mailer, clock, proc
         self._livemode, self._ways = livemode, shelf()
         self._stopping = False
 
     def stop(self) -> None:
         self._stopping = True
-
-    def owes(self, step: Step) -> tuple[Owed, ...]:
-        """A draft is nobody's news but of those who want drafts; a step without words is no news."""
-        alert = alert_of(step)
-        wanted = [key for key, target in self._targets.items() if step.says and (target.drafts or alert.published)]
-        return tuple(Owed(key, alert.incident, alert.id, asdict(alert)) for key in wanted)
 
     async def run(self) -> None:
         while not self._stopping:

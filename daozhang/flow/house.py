@@ -10,7 +10,7 @@ from daozhang.core.evidence import Op
 from daozhang.core.faults import Fault
 from daozhang.core.fleet import Fleet
 from daozhang.core.ids import ulid
-from daozhang.core.incident import Incidents
+from daozhang.core.incident import Incidents, Owes, nobody
 from daozhang.core.manners import Manners
 from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import AccountRow, Clock, Net, Proc, Rand, Silent, Store, Witness
@@ -54,6 +54,7 @@ class House:
     lookout: Lookout | None = None  # what happens to others, where somebody looks
     renewing: dict[str, asyncio.Future[None]] = field(default_factory=dict)  # accounts whose channel's keys are being fetched
     incidents: Incidents | None = None  # the books of incidents and maintenance, where there are some
+    alert: Owes = nobody  # who is owed an alert of what a person does in an incident
     stated: Statements | None = None  # what was told about accounts and plates, and our own releases, where that is kept
     codes: CodeWatch | None = None  # what all processes see of codes that are tried out; a door alone has its own
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)

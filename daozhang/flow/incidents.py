@@ -5,13 +5,14 @@ from typing import Any
 
 from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict, Fault
-from daozhang.core.incident import ENDED, STAGE_NEXT, Incident, Incidents, Scope, Stage, Step, Update
+from daozhang.core.incident import ENDED, STAGE_NEXT, Incident, Incidents, Owes, Scope, Stage, Step, Update, nobody
 from daozhang.core.texts import rfc3339
 from daozhang.flow.house import House
 from daozhang.watch import texts
 
 _TRIES = 5
 Says = dict[str, str]
+_TAKEN_ON: Says = {"zh": "已有人接手处理", "en": "Somebody is looking after it now"}
 
 
 class Ended(Fault):
@@ -56,6 +57,11 @@ def told_on(house: House, one: Incident, says: Says | None, stage: Stage | None,
     return Step(after, (), says or texts.observed(after, names_of(house)), who, event)
 
 
+def acknowledged(house: House, one: Incident, says: Says | None, who: str) -> Step:
+    """A person looks after it from now on; its stage stays. Raises Ended."""
+    return told_on(house, one, says or _TAKEN_ON, None, who)
+
+
 def published(house: House, one: Incident, who: str) -> Step:
     """From now on those whom it concerns see it. Raises Ended."""
     _must_be_open(one)
@@ -70,14 +76,15 @@ def _must_be_open(one: Incident) -> None:
         raise Ended(one.id)
 
 
-async def turn(books: Incidents, incident_id: str, how: Callable[[Incident], Step]) -> Incident | None:
-    """Over the newest version, however often the rule is faster. None: there is no such incident."""
+async def turn(books: Incidents, incident_id: str, how: Callable[[Incident], Step], alert: Owes = nobody) -> Incident | None:
+    """Over the newest version, however often the rule is faster; who is owed an alert is written down with it. None: there is
+    no such incident."""
     for _ in range(_TRIES):
         one = await books.incident(incident_id)
         if one is None:
             return None
         try:
-            return await books.write_incident(how(one))
+            return await books.write_incident(how(one).alerted(alert))
         except Conflict:
             continue
     raise Conflict("the incident keeps moving")

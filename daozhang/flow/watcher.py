@@ -4,12 +4,13 @@ Every working process counts what it sees, so that the next one can lead at once
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from daozhang.core.changed import changed
 from daozhang.core.faults import Conflict, Fault
 from daozhang.core.ids import ulid
-from daozhang.core.incident import Incidents, Owed, Step
+from daozhang.core.incident import Incidents, Owes, Step, nobody
 from daozhang.core.payment import Payment
 from daozhang.diagnosis.window import Sighting
 from daozhang.flow.house import House
@@ -20,12 +21,6 @@ from daozhang.watch.whose import Ranked
 log = logging.getLogger("daozhang.watcher")
 LOOK_MS = 1_000
 LEASE_MS = 5_000
-Owes = Callable[[Step], tuple[Owed, ...]]
-
-
-def nobody(_step: Step) -> tuple[Owed, ...]:
-    """No alerts are wanted."""
-    return ()
 
 
 class Watcher:
@@ -113,9 +108,7 @@ class Watcher:
     async def _write(self, step: Step) -> Step | None:
         """In one transaction. Another writer's word is read at the next look, and ours is said again then."""
         i = step.incident
-        at = changed(i, version=self._versions.get(i.id, i.version))
-        alerts = self._alert(Step(changed(at, version=at.version + 1), says=step.says)) if step.event else ()
-        over = Step(at, step.hits, step.says, step.by, step.event, alerts)
+        over = replace(step, incident=changed(i, version=self._versions.get(i.id, i.version))).alerted(self._alert)
         try:
             stored = await self._books.write_incident(over)
         except Conflict:

@@ -20,16 +20,18 @@ from daozhang.sim.drill_world import DrillWorld
 
 # After it became dark; then until some seconds after its proof.
 _LOOKS_MS = (100, 500, 1_000, 1_500, 2_000, 2_500, 3_000, 4_000, 5_000, 6_500, 8_000, 10_000, 15_000, 20_000, 30_000, 45_000, 60_000, 90_000, 120_000)
+_SOON_MS = 1_000  # a shop looks at a refusal at once
 _SETTLES_MS = 8_000
 _LEAST_MS = 10_000
 _TILL_TELLS_MS = 5_000
 _FOLLOWS_MS = 1_200_000
+_FACTS = frozenset({"answered", "notified"})
 _UNTOLD_LOOKS_MS = (200, 1_000, 2_500, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One look: what was said."""
+    """One look: what was said. ``fact_ms``: when the newest fact of this payment or till itself had come by then."""
 
     at_ms: int
     id: str
@@ -39,6 +41,7 @@ class Answer:
     party: str
     party_name: str
     wide: bool
+    fact_ms: int = 0
 
 
 @dataclass(eq=False)
@@ -69,26 +72,37 @@ class Episode:
 
     @property
     def named_after_ms(self) -> int | None:
-        """When the right answer stood from then on; None: it never did."""
+        """When the right answer stood from then on, since it became dark; None: it never did."""
+        since = self._stood()
+        return max(since.at_ms - self.dark_ms, 0) if since is not None else None
+
+    @property
+    def named_after_fact_ms(self) -> int | None:
+        """The same since the last fact of its own that had come by then; that it is dark is a fact too."""
+        since = self._stood()
+        return max(since.at_ms - max(since.fact_ms, self.dark_ms), 0) if since is not None else None
+
+    def _stood(self) -> "Answer | None":
+        """The first right answer of those that stood to the end."""
         since = None
         for one in reversed(self.answers):
             if one.id == "none" and since is None and self.right(self.last):
                 continue
             if not self.right(one):
                 break
-            since = one.at_ms
-        return max(since - self.dark_ms, 0) if since is not None else None
+            since = one
+        return since
 
 
-def answer_of(told: dict[str, Any] | None, at_ms: int) -> Answer:
+def answer_of(told: dict[str, Any] | None, at_ms: int, fact_ms: int = 0) -> Answer:
     """``told``: a cause as every surface shows it; None: nothing is said."""
     if told is None:
-        return Answer(at_ms, "none", (), "unknown", 0.0, "none", "", False)
+        return Answer(at_ms, "none", (), "unknown", 0.0, "none", "", False, fact_ms)
     wide = any(one["step"] == "blast" and not _ALONE & set(one["says"]["en"].split(" (")[:1]) for one in told["steps"])
     members = (told["id"], *told["class"])
     if told["id"] == UNKNOWN:
         members = ()
-    return Answer(at_ms, told["id"], members, told["confidence"], told["probability"], told["party"], told["party_name"], wide)
+    return Answer(at_ms, told["id"], members, told["confidence"], told["probability"], told["party"], told["party_name"], wide, fact_ms)
 
 
 _ALONE = {"what explains it best: only this one", "there is nobody to compare with at that time"}
@@ -108,6 +122,13 @@ class Looker:
         """Is it without information five seconds after it began? Then it is looked at until its cause has settled."""
         clock, store = self.world.clock, self.world.store
         began = clock.now_ms()
+        await clock.sleep_until(began + _SOON_MS)
+        payment = store.payments_.get(sale.payment)
+        if payment is not None and payment.state in NOTHING_TAKEN:
+            one = await self._declined(sale, payment)
+            await clock.sleep_until(began + DARK_MS + 50)
+            await self._look(one, payment.id, "why_no_money")
+            return
         await clock.sleep_until(began + DARK_MS + 50)
         payment = store.payments_.get(sale.payment)
         if payment is None:
@@ -132,9 +153,10 @@ class Looker:
         true = [sale.label or sale.hesitates or sale.money or sale.also or "none", *filter(None, [sale.also])]
         one.labels = tuple(dict.fromkeys(true))
 
-    async def _declined(self, sale: Sale, payment: Payment) -> None:
+    async def _declined(self, sale: Sale, payment: Payment) -> Episode:
         one = self._open(payment.id, "declined", sale.money or sale.label or "none", payment.decided_ms)
         await self._look(one, payment.id, "why_no_money")
+        return one
 
     async def _untold(self, sale: Sale) -> None:
         """Paid, and three seconds later nobody in the shop has heard it."""
@@ -169,7 +191,8 @@ class Looker:
         payment = await world.store.payment(payment_id)
         assert payment is not None
         told = await described(world.house, payment, None, deep=True)
-        one.answers.append(answer_of(told[question], world.clock.now_ms()))
+        fact_ms = max((line.at_ms for line in await world.store.evidence(payment_id) if line.kind in _FACTS), default=0)
+        one.answers.append(answer_of(told[question], world.clock.now_ms(), fact_ms))
         one.code = str((payment.refusal or payment.doubt or {}).get("code") or one.kind)
         return payment
 
@@ -213,7 +236,7 @@ class Looker:
         if back and one is not None and not one.fault.play.gone:
             return  # it is well again, and nothing is said of it any more
         told = cause_picture(await name_device(self.world.house.fleet, box.device, box.state, now))  # type: ignore[arg-type]
-        episode.answers.append(answer_of(told, now))
+        episode.answers.append(answer_of(told, now, box.state.heard_ms))
 
     @staticmethod
     def _due(episode: Episode, now: int, back: bool) -> bool:

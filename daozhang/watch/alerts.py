@@ -46,6 +46,7 @@ class Alert:
     says: Words
     step: Words  # what operations do now
     facts: Mapping[str, str | int | None]
+    by: str = "rule"  # or the key of the person who took the step
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def alert_of(step: Step) -> Alert:
     i = step.incident
     facts: dict[str, str | int | None] = {"payments": i.payments, "shops": i.shops, "amount": i.amount_fen, "party": i.party, "party_name": i.party_name or None,
              "place": i.place, "place_name": i.place_name, "cause": i.cause}  # fmt: skip
-    return Alert(f"{i.id}-{i.version}", i.id, i.stage.value, bool(i.published_ms), i.title, step.says, i.texts.get("operations", i.title), facts)
+    return Alert(f"{i.id}-{i.version}", i.id, i.stage.value, bool(i.published_ms), i.title, step.says, i.texts.get("operations", i.title), facts, step.by)
 
 
 _STAGE: Mapping[str, Words] = {
@@ -126,4 +127,5 @@ def headline(alert: Alert, lang: str) -> str:
 
 def lines(alert: Alert, lang: str) -> list[str]:
     """The message's body, a sentence a line."""
-    return [alert.says[lang], alert.step[lang], alert.incident]
+    who = [] if alert.by == "rule" else [{"zh": f"人工操作:{alert.by}", "en": f"By a person: {alert.by}"}[lang]]
+    return [alert.says[lang], alert.step[lang], *who, alert.incident]

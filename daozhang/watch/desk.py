@@ -18,7 +18,7 @@ from daozhang.watch.banks import Banks, Missing
 from daozhang.watch.change import LAG_MS, Burst, Usual, burst, sick_again, well_since
 from daozhang.watch.counts import DARK, EVERYWHERE, SLOT_MS, SPAN, Counts, Place, places, trouble_of
 from daozhang.watch.where import NO_BANK, Found, where
-from daozhang.watch.whose import Ranked, Whose, identified, whose
+from daozhang.watch.whose import SURE_OF_A_BANK, Ranked, Whose, identified, not_the_bank, whose
 
 NEAR_MS = 120_000  # two that began so near may be one
 WATCHED_MS = 120_000  # without a relapse after a recovery: resolved
@@ -26,7 +26,6 @@ QUIET_MS = 900_000  # nothing at all was seen there
 _TELL_EVERY_MS = 300_000
 _CLEARER = 6.0  # so much better must another place explain it
 _WHICH_BANK = 3.0  # and so much clearer must a bank be missed than any other; nobody is accused by chance
-_A_BANK = 0.9
 _MOST_NAMED = 60
 _RECENT = 12  # slots
 
@@ -62,7 +61,7 @@ class Case:
     def clearer(self) -> float:
         """How clearly a bank must be missed before it is the place."""
         i = self.incident
-        return _WHICH_BANK if i.party == "bank" and i.probability >= _A_BANK else _CLEARER
+        return _WHICH_BANK if i.party == "bank" and i.probability >= SURE_OF_A_BANK else _CLEARER
 
     def holds(self, one: Sighting) -> bool:
         at = self.behind if self.place[0] == "bank" else self.place
@@ -369,14 +368,18 @@ class Desk:
         first, last = max(i.onset_ms // SLOT_MS, now_ms // SLOT_MS - SPAN), now_ms // SLOT_MS
         if len(case.held) >= 8 and now_ms // 1000 % 3 == 0:
             at = self._place_of(list(case.held.values()), i.trouble, first, last, self._missing(case, first, last))
-            if at.place != case.place and at.ahead >= (case.clearer if at.place[0] == "bank" else _CLEARER):
+            clear = at.ahead >= (case.clearer if at.place[0] == "bank" else _CLEARER)
+            if at.place != case.place and clear and not self._no_bank(case, at.place, at.behind):
                 self._release(case, at)
                 yield self._moved(case, at, now_ms)
                 i = case.incident
         sick, fine = case.counted(i.trouble, EVERYWHERE, first, last), self._fine(case, first, last)
         case.share = sick / (sick + fine) if sick + fine else case.share
+        if self._no_bank(case, case.place, case.behind):
+            yield self._moved(case, Found(case.behind, case.behind, 0.0, 0.0), now_ms)
+            i = case.incident
         one: Whose = whose(case.place, case.behind, i.trouble, list(case.named.values()))
-        known = identified(one, i)
+        known = identified(one, i, now_ms)
         if i.stage is Stage.IDENTIFIED and not known and (one.party != i.party or not one.named):
             one = Whose(i.party, i.party_name, i.cause, i.probability, one.named)  # a doubt takes nothing back; only better knowledge does
         stage = Stage.IDENTIFIED if known else i.stage if i.stage is Stage.IDENTIFIED and one.probability > 0.5 else Stage.INVESTIGATING
@@ -398,6 +401,9 @@ class Desk:
         found = self.banks.missing(set(), first, last)
         clear = found.sure >= case.clearer and found.ahead >= _WHICH_BANK
         return found if case.place == ("bank", found.bank) or clear else NO_BANK
+
+    def _no_bank(self, case: Case, place: Place, behind: Place) -> bool:
+        return place[0] == "bank" and not_the_bank(whose(place, behind, case.incident.trouble, list(case.named.values())))
 
     def _release(self, case: Case, at: Found) -> None:
         """What the smaller place does not explain is looked at anew: perhaps there are two."""

@@ -37,7 +37,9 @@ _SURE_OF_PLACE = {WAITING: 0.8, NO_NOTIFY: 0.75}
 _LEAST = 0.003  # what stands in no list of a payment's probable causes
 _LIKE_SO_MANY = 4  # independent witnesses
 SURE = 0.7  # of the party: it is identified
+SURE_OF_A_BANK = 0.9  # it is known only from what is missing: nobody is accused by chance
 ENOUGH = 3  # payments whose cause was named
+SETTLES_MS = 15_000
 Ranked = Sequence[tuple[str, float]]
 
 
@@ -98,7 +100,14 @@ def _name_of(party: str, name: str, behind: tuple[str, str]) -> str:
     return "" if name == "*" else name
 
 
-def identified(one: Whose, incident: Incident) -> bool:
-    """Known well enough to say whose it is."""
+def identified(one: Whose, incident: Incident, now_ms: int) -> bool:
+    """Known well enough to say whose it is. Whose fault cannot lie in such a place speaks for a place that is still too small:
+    it is given a moment to grow."""
     enough = one.named >= ENOUGH or incident.trouble in _SURE_OF_PLACE
-    return enough and one.probability >= SURE
+    settled = one.party in _PARTIES[incident.place] or now_ms - incident.opened_ms >= SETTLES_MS
+    return enough and settled and one.probability >= (SURE_OF_A_BANK if incident.place == "bank" else SURE)
+
+
+def not_the_bank(one: Whose) -> bool:
+    """Successes of a bank may be missing by chance; where its payments say that it is somebody else, it is not the place."""
+    return one.party != "bank" and one.named >= ENOUGH and one.probability >= SURE

@@ -107,9 +107,7 @@ async def books(store: PgStore, link: asyncpg.Connection) -> AsyncIterator[PgSto
 
 async def write(books: PgStore, office: Office, one: Step) -> Step:
     """As the watcher does: what is owed is written down with the step."""
-    i = one.incident
-    alerts = office.alerter.owes(Step(changed(i, version=i.version + 1), says=one.says))
-    return Step(await books.write_incident(Step(i, (), one.says, "rule", one.event, alerts)), (), one.says, "rule", one.event)
+    return Step(await books.write_incident(one.alerted(office.alerter.owes)), (), one.says, one.by, one.event)
 
 
 async def deliver(books: PgStore, wanted: list[Target], *steps: Step, clock: Later | None = None, loopback: bool = True, livemode: bool = False) -> list[int]:
@@ -217,6 +215,17 @@ async def test_email_and_a_refusing_server(books: PgStore) -> None:
     assert len(got) == 1 and waited == [gap // 1000 for gap in GAPS_MS]
     kept_out = await deliver(books, [target("email", **where)], step(), loopback=False)
     assert kept_out == []
+
+
+async def test_what_a_person_does_is_owed_as_what_the_rule_does_and_names_who_it_was(place: tuple[Receiver, str], books: PgStore) -> None:
+    receiver, url = place
+    one = step()
+    await deliver(books, [target("wecom", url=url), target("webhook", url=url)], Step(one.incident, (), SAYS, "duty-1", "incident.updated"))
+    chat, program = sorted((json.loads(body) for _, _, body in receiver.got), key=lambda told: "type" in told)
+    assert "> 人工操作:duty-1" in chat["markdown"]["content"].splitlines() and program["data"]["by"] == "duty-1"
+    receiver.got.clear()
+    await deliver(books, [target("wecom", "en", url=url)], Step(step().incident, (), SAYS, "duty-1", "incident.updated"))
+    assert "> By a person: duty-1" in json.loads(receiver.got[0][2])["markdown"]["content"].splitlines()
 
 
 async def test_a_robots_no_is_repeated_and_older_news_is_dropped(place: tuple[Receiver, str], books: PgStore) -> None:

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Callable
 
+from daozhang.core.changed import changed
 from daozhang.core.incident import PLACES, Incident, Stage, Step
 from daozhang.diagnosis.cause import PEOPLE
 from daozhang.diagnosis.window import Places, Sighting
@@ -13,7 +14,7 @@ from daozhang.watch.change import LEAST, Usual, burst, well_since
 from daozhang.watch.counts import DARK, SLOT_MS, Counts, Slot
 from daozhang.watch.desk import Desk
 from daozhang.watch.where import where
-from daozhang.watch.whose import whose
+from daozhang.watch.whose import SETTLES_MS, identified, whose
 
 START = 1_795_400_000_000
 NAMES = {"alipay": {"zh": "支付宝", "en": "Alipay"}}
@@ -167,6 +168,42 @@ def test_a_bank_is_ahead_only_where_no_other_is_missed_as_much() -> None:
 
     assert missed("B") == ("B", True)
     assert missed("A", "C")[1] is False
+
+
+def test_a_bank_is_the_place_only_while_its_payments_say_that_it_is_a_bank() -> None:
+    """Its successes are missing behind one channel; whose it is, the causes of the dark ones say."""
+
+    def placed(cause: str) -> tuple[Incident, set[str]]:
+        ids, dice, identified_at = itertools.count(), random.Random(7), set[str]()
+        desk = Desk(lambda: "inc_1", NAMES)
+        for second in range(400):
+            now = START + second * 1_000
+            for _ in range(6):
+                channel, bank = dice.choice(("alipay", "wechatpay")), dice.choice(("ICBC", "CCB", "ABC", "CMB"))
+                dark = second >= 360 and channel == "wechatpay" and bank == "ABC"
+                one = Sighting(f"pay_{next(ids)}", now, Places("t1", "s1", "", "", "", channel), "error" if dark else "",
+                               "" if dark or channel == "alipay" else bank, "m1", 1_250, 40)  # fmt: skip
+                desk.see(one)
+            identified_at |= {step.incident.place for step in desk.look(now) if step.incident.stage is Stage.IDENTIFIED}
+            for case in desk.cases.values():
+                for held in case.held:
+                    desk.named(held, ((cause, 0.97),))
+        [case] = desk.cases.values()
+        return case.incident, identified_at
+
+    bank, _ = placed("bank.unavailable")
+    assert (bank.stage, bank.place, bank.place_name, bank.party) == (Stage.IDENTIFIED, "bank", "ABC", "bank")
+    platform, at = placed("platform.degraded")
+    assert (platform.stage, platform.place, platform.place_name, platform.party) == (Stage.IDENTIFIED, "channel", "wechatpay", "platform")
+    assert "bank" not in at
+
+
+def test_what_cannot_lie_in_such_a_place_waits_a_moment_for_a_larger_one() -> None:
+    at = Incident("inc_1", False, DARK, "channel", "alipay", START, START)
+    clearing = whose(("channel", "alipay"), ("channel", "alipay"), DARK, [(("clearing.outage", 0.99),)] * 5)
+    assert clearing.party == "clearing" and clearing.probability > 0.9
+    assert not identified(clearing, at, START + 3_000) and identified(clearing, at, START + SETTLES_MS)
+    assert identified(clearing, changed(at, place="all", place_name="*"), START + 3_000)
 
 
 def test_the_smallest_place_that_explains_it_all() -> None:

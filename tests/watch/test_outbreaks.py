@@ -54,6 +54,16 @@ def test_a_healthy_hour_has_no_incident() -> None:
     assert told.payments > 14_000 and told.incidents == []
 
 
+def test_a_bank_that_is_missed_by_chance_is_not_accused_when_its_payments_say_that_it_is_the_platform() -> None:
+    """For two minutes fewer successes of one bank came than usual, while its platform was ill."""
+    assert wrong(Town(Plan(113, "platform.degraded")).run()) == []
+
+
+def test_a_channel_is_not_named_while_its_payments_say_that_it_is_the_network_behind_all_channels() -> None:
+    """By chance its payments are dark a few seconds before those of the others are."""
+    assert wrong(Town(Plan(120, "clearing.outage")).run()) == []
+
+
 @pytest.mark.prove
 @pytest.mark.timeout(3_600)
 def test_every_fault_of_many_worlds() -> None:

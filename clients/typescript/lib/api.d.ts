@@ -444,6 +444,10 @@ export interface IncidentUpdate {
     stage: "investigating" | "identified" | "monitoring" | "resolved" | "merged" | (string & {});
     says: Words;
 }
+/** Without words, the usual ones. */
+export interface IncidentWords {
+    says?: Says | null;
+}
 /** ``secret`` stands only in the answer that made the key. */
 export interface Key {
     id: string;
@@ -1267,6 +1271,8 @@ export declare const doors: (send: Send) => {
     getIncidentsId: (id: string) => Promise<Incident>;
     /** 事件:新进展 / tell on an incident */
     postIncidentsIdUpdates: (id: string, body: IncidentNews) => Promise<Incident>;
+    /** 接手事件 / look after an incident */
+    postIncidentsIdAcknowledge: (id: string, body: IncidentWords) => Promise<Incident>;
     /** 发布事件 / publish an incident */
     postIncidentsIdPublish: (id: string) => Promise<Incident>;
     /** 关闭事件 / close an incident */

@@ -144,6 +144,8 @@ export const doors = (send) => ({
     getIncidentsId: (id) => send("GET", `/v1/incidents/${encodeURIComponent(id)}`, {}),
     /** 事件:新进展 / tell on an incident */
     postIncidentsIdUpdates: (id, body) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/updates`, { body }),
+    /** 接手事件 / look after an incident */
+    postIncidentsIdAcknowledge: (id, body) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/acknowledge`, { body }),
     /** 发布事件 / publish an incident */
     postIncidentsIdPublish: (id) => send("POST", `/v1/incidents/${encodeURIComponent(id)}/publish`, {}),
     /** 关闭事件 / close an incident */

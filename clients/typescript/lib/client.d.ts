@@ -183,6 +183,7 @@ export declare function connect(apiKey: string, baseUrl: string, options?: Optio
     postIncidents: (body: import("./api.ts").NewIncident) => Promise<import("./api.ts").Incident>;
     getIncidentsId: (id: string) => Promise<import("./api.ts").Incident>;
     postIncidentsIdUpdates: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
+    postIncidentsIdAcknowledge: (id: string, body: import("./api.ts").IncidentWords) => Promise<import("./api.ts").Incident>;
     postIncidentsIdPublish: (id: string) => Promise<import("./api.ts").Incident>;
     postIncidentsIdResolve: (id: string, body: import("./api.ts").IncidentNews) => Promise<import("./api.ts").Incident>;
     getHealthChannels: () => Promise<import("./api.ts").ChannelHealthList>;

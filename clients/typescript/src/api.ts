@@ -499,6 +499,11 @@ export interface IncidentUpdate {
   says: Words;
 }
 
+/** Without words, the usual ones. */
+export interface IncidentWords {
+  says?: Says | null;
+}
+
 /** ``secret`` stands only in the answer that made the key. */
 export interface Key {
   id: string;
@@ -1409,6 +1414,9 @@ export const doors = (send: Send) => ({
     /** 事件:新进展 / tell on an incident */
     postIncidentsIdUpdates: (id: string, body: IncidentNews): Promise<Incident> =>
       send("POST", `/v1/incidents/${encodeURIComponent(id)}/updates`, { body }) as Promise<Incident>,
+    /** 接手事件 / look after an incident */
+    postIncidentsIdAcknowledge: (id: string, body: IncidentWords): Promise<Incident> =>
+      send("POST", `/v1/incidents/${encodeURIComponent(id)}/acknowledge`, { body }) as Promise<Incident>,
     /** 发布事件 / publish an incident */
     postIncidentsIdPublish: (id: string): Promise<Incident> =>
       send("POST", `/v1/incidents/${encodeURIComponent(id)}/publish`, {  }) as Promise<Incident>,

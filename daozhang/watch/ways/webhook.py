@@ -9,7 +9,7 @@ KEYS = {"url": True, "secret": False}
 
 
 def write(target: Target, alert: Alert, now_s: int) -> Post:
-    data = {"incident": alert.incident, "stage": alert.stage, "published": alert.published, "title": alert.title, "says": alert.says,
+    data = {"incident": alert.incident, "stage": alert.stage, "published": alert.published, "by": alert.by, "title": alert.title, "says": alert.says,
             "next_step": {"operations": alert.step}, **alert.facts}  # fmt: skip
     body = json.dumps({"type": "alert.incident", "data": data}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "daozhang-alerts", "webhook-id": alert.id, "webhook-timestamp": str(now_s)}
