@@ -146,7 +146,7 @@ class PgReading:
         query.add("(xact, seq) > (?::text::xid8, ?::bigint)", str(xact), seq)
         query.add("xact < pg_snapshot_xmin(pg_current_snapshot())")
         if subject:
-            query.add("subject = ?", subject)
+            query.add("left(subject, 14) = left(?, 14) and subject = ?", subject, subject)
         rows = await self._pool.fetch(query.text(_IN_ORDER, limit + 1), *query.given)
         found = [event_of(row) for row in rows[:limit]]
         return Page(found, found[-1].cursor if found else cursor, len(rows) > limit)

@@ -68,3 +68,7 @@ create index event_of_merchant on event (bucket, hashtext(merchant), xact, seq);
 drop index payment_sale_lock;
 create unique index payment_sale_lock on payment (bucket, (md5(merchant || ' ' || merchant_order_no)::uuid))
     where state not in ('not_paid', 'closed', 'reversed', 'refunded', 'surplus');
+
+-- The events of one subject, by the time inside its id: new entries come at the end, where a hash puts them anywhere.
+drop index event_of_subject;
+create index event_of_subject on event (bucket, left(subject, 14));
