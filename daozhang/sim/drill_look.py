@@ -229,7 +229,7 @@ class Looker:
                 one.strikes(now)
         since = now - one.until_ms if one is not None else 0
         back = since > _TILL_TELLS_MS and not shows
-        if now - episode.dark_ms > _FOLLOWS_MS or (back and since > 2 * _TILL_TELLS_MS) or not self._due(episode, now, back):
+        if now - episode.dark_ms > _FOLLOWS_MS or (back and since > 2 * _TILL_TELLS_MS) or not self._due(episode, now, back, box.state.heard_ms):
             return
         others = [at.fault.cause for at in self.world.faults if at.fault.play.kind == "till" and box.place.till in at.tills and at.on(now)]
         episode.labels = tuple(dict.fromkeys((key[1], *others)))
@@ -239,10 +239,10 @@ class Looker:
         episode.answers.append(answer_of(told, now, box.state.heard_ms))
 
     @staticmethod
-    def _due(episode: Episode, now: int, back: bool) -> bool:
-        """Often in the beginning, then now and then; once more when it is back."""
+    def _due(episode: Episode, now: int, back: bool, heard_ms: int) -> bool:
+        """Often in the beginning, then whenever it was heard and now and then; once more when it is back."""
         last = episode.last
-        if last is None:
+        if last is None or episode.answers[-1].fact_ms != heard_ms:
             return True
         return now - last.at_ms >= (1_000 if now - episode.dark_ms < 15_000 or back else 15_000)
 
