@@ -206,14 +206,19 @@ class Window:
         return earlier is None
 
     def _count(self, one: Sighting, by: int) -> None:
-        slot, tallies = one.at_ms // SLOT_MS, self._tallies
+        slot, symptom, tallies = one.at_ms // SLOT_MS, one.symptom, self._tallies
         for key in (*enumerate(one.places), _EVERYWHERE):
-            if key[1]:
-                tally = tallies.get(key)
-                if tally is None:
-                    tally = tallies[key] = _Tally()
-                    self._keys.append(key)
-                tally.add(slot, one.symptom, by)
+            if not key[1]:
+                continue
+            tally = tallies.get(key)
+            if tally is None:
+                tally = tallies[key] = _Tally()
+                self._keys.append(key)
+            slots = tally.slots
+            if not symptom and slots and slots[-1].slot == slot:
+                slots[-1].fine += by  # nearly all are fine and come in the order of time
+            else:
+                tally.add(slot, symptom, by)
         if one.bank and not one.symptom:
             self._bank(slot, one.bank, by)
 
