@@ -96,7 +96,7 @@ class Crowd:
 
     ``fits``: log-likelihoods by kind of place (`window`). ``counts``: (dark, fine) by kind of place, for people.
     ``share``: whether ``most``, ``half`` or a ``few`` of the place that fits best are dark. ``bank``: the bank whose successes are
-    missing, where one is.
+    missing, where one is. ``over_ms``: when the others were well again (0: not yet, or too few were dark to tell).
     """
 
     fits: Mapping[str, float] = field(default_factory=dict)
@@ -104,6 +104,7 @@ class Crowd:
     names: Mapping[str, str] = field(default_factory=dict)
     share: str = ""
     bank: str = ""
+    over_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

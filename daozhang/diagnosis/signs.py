@@ -140,7 +140,7 @@ def signs(facts: Facts) -> Signs:
         _put(found, "symptom", symptom(doubtful.code, doubtful.alarm, doubtful.hint), doubtful.id)
         if doubtful.hint not in _OWN_WORDS and not doubtful.alarm:
             _put(found, "said", doubtful.hint, doubtful.id)
-        _put(found, "later", *_later(calls, doubtful))
+        _put(found, "later", *_later(calls, doubtful, facts.around.crowd))
         _put(found, "order", *_order(calls, doubtful))
     elif facts.payment.doubt is not None:
         _of_row(found, facts.payment.doubt)
@@ -156,8 +156,8 @@ def signs(facts: Facts) -> Signs:
 
 def _crowd(found: dict[str, Sign], facts: Facts) -> Mapping[str, float]:
     crowd = facts.around.crowd
-    if crowd is None:
-        return {}
+    if crowd is None or found.get("hop", Sign("")).value == "telling":
+        return {}  # other payments say nothing about a speaker
     _put(found, "share", crowd.share)
     return crowd.fits
 
@@ -246,6 +246,8 @@ def _telling(facts: Facts) -> dict[str, Sign]:
         _put(found, "speaker", "failed")
     elif paid:
         _put(found, "speaker", "silent")
+        if mine and mine[0].heard_ms <= max(one.at_ms for one in paid):
+            del found["gone"]  # not heard since the sentence: that it counts as connected is its keepalive only
     return found
 
 
@@ -254,9 +256,10 @@ def _hop_of_row(doubt: Mapping[str, object]) -> tuple[str, ...]:
     return (_HOP_OF.get(symptom(code, alarm, hint), "said"),)
 
 
-def _later(calls: list[Call], doubtful: Call) -> tuple[str, ...]:
-    """Were the questions after it answered? One lost reply looks different from a channel that is gone."""
-    after = [call for call in calls[calls.index(doubtful) + 1 :] if call.answered_ms]
+def _later(calls: list[Call], doubtful: Call, crowd: Crowd | None) -> tuple[str, ...]:
+    """Were the questions after it answered, while others were dark too? One lost reply looks different from a channel that is gone."""
+    over = crowd.over_ms if crowd is not None else 0
+    after = [call for call in calls[calls.index(doubtful) + 1 :] if call.answered_ms and not 0 < over <= call.asked_ms]
     if not after:
         return ("",)
     # What is asked long afterwards tells that it is over, not what it was.

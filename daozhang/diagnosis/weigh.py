@@ -10,6 +10,7 @@ from daozhang.diagnosis.signs import FAMILIES, USUAL, Signs
 _LEAST = 0.003  # nothing is impossible that a person wrote down in a file
 _SAID = 40  # how many causes a channel's words may name
 _NAMED = 0.9  # a channel's words, if any, name the cause itself
+_BY_SYMPTOM = ("out", "channel", "reply", "said")  # hops that are read from how the call ended
 # Families overlap (a code and a hop tell partly the same), so their joint weight is taken down; fitted on labelled drills.
 TEMPER = 0.9
 
@@ -43,7 +44,14 @@ def weigh(found: Signs, causes: Iterable[Cause]) -> list[Weighed]:
 def _score(cause_id: str, expects: Expects, found: Signs, places: Sequence[tuple[str, float]]) -> float:
     """Log of how well it explains what is shown. The crowd's word is soft: each place counts as much as it explains."""
     product, known = expects.prior, expects.worked_out
-    for family, sign in found.shown.items():
+    hop, symptom = found.shown.get("hop"), found.shown.get("symptom")
+    if hop is not None and symptom is not None and hop.value in _BY_SYMPTOM:
+        part = known.get((hop.value, symptom.value))
+        product *= part if part is not None else _one_call(cause_id, expects, hop.value, symptom.value)
+        rest = [one for one in found.shown.items() if one[0] not in ("hop", "symptom")]
+    else:
+        rest = list(found.shown.items())
+    for family, sign in rest:
         part = known.get((family, sign.value))
         product *= part if part is not None else _work_out(cause_id, expects, family, sign.value)
     if not places:
@@ -53,6 +61,14 @@ def _score(cause_id: str, expects: Expects, found: Signs, places: Sequence[tuple
         part = known.get(("blast", name))
         place += weight * (part if part is not None else _work_out(cause_id, expects, "blast", name))
     return log(product) + log(place)
+
+
+def _one_call(cause_id: str, expects: Expects, hop: str, symptom: str) -> float:
+    """How a call ended says where it stopped: a cause that shows both shows them together, as often as the rarer of the two."""
+    parts = [_work_out(cause_id, expects, "hop", hop), _work_out(cause_id, expects, "symptom", symptom)]
+    both = hop in expects.of.get("hop", ()) and symptom in expects.of.get("symptom", ())
+    expects.worked_out[hop, symptom] = part = min(parts) if both else parts[0] * parts[1]
+    return part
 
 
 def _work_out(cause_id: str, expects: Expects, family: str, value: str) -> float:

@@ -7,7 +7,7 @@ always are. The smallest place that explains all dark ones and none of the healt
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import lgamma, log
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ _BASE_KEEPS = 0.97  # per slot: the usual share of each bank is remembered for s
 _LEAST_EXPECTED = 4.0
 _MISSING = 0.08  # of its usual successes still come when a bank is away
 _SECOND, _TWO_AT_ONCE = 4, log(0.02)  # so many dark ones elsewhere are a fault of their own; two at once are rare
+_SPEAKS = 8  # so many dark ones in one stretch tell by themselves when it began and ended
+_WELL_AGAIN = 6  # so many fine ones after it show that it is over
 _ONE_WALLET = log(0.05)  # a bank that is away behind one wallet alone is rare
 _EVERYWHERE = (6, "*")
 _MOST_SHARE, _HALF_SHARE = 0.85, 0.42
@@ -56,6 +58,15 @@ class Sighting(NamedTuple):
     took_ms: int = 0
     refused: str = ""
     livemode: bool = False
+
+
+class Stretch(NamedTuple):
+    """From slot to slot a place was sick. ``over_ms``: when it was well again (0: that is not seen yet)."""
+
+    first: int
+    last: int
+    dark: int
+    over_ms: int
 
 
 class _Slot:
@@ -114,12 +125,44 @@ class _Tally:
                     dark += one.dark.get(symptom, 0)
         return dark, fine
 
-    def share(self, symptom: str, first: int, last: int, mine: int) -> str:
-        """Between the first and the last dark one in these slots: was ``most``, ``half`` or a ``few`` of it dark? Empty: too few seen."""
-        slots = [(one.dark.get(symptom, 0) if one.dark else 0, one.fine) for one in self.slots if first <= one.slot <= last]
-        sick = [at for at, (dark, _) in enumerate(slots) if dark > 0]
-        held = slots[sick[0] + 1 : sick[-1] + 1] or slots[sick[0] : sick[-1] + 1] if sick else []
-        return share_of({"": (sum(dark for dark, _ in held) - mine, sum(fine for _, fine in held))}, "")
+    def share(self, symptom: str, first: int, last: int, own: int, over: bool) -> str:
+        """Between the first and the last dark one in these slots: was ``most``, ``half`` or a ``few`` of it dark? Empty: too few seen.
+
+        ``own``: the slot of the one that asks, which does not count (0: it was not seen). ``over``: it healed in the last slot.
+        """
+        told = self._told(symptom, first, last)
+        sick = [at for at, one in enumerate(told) if one[1] > 0]
+        held = told[sick[0] + 1 : sick[-1] + (not over)] or told[sick[0] : sick[-1] + 1] if sick else []
+        dark = sum(one[1] - (one[0] == own) for one in held)
+        return share_of({"": (dark, sum(one[2] for one in held))}, "")
+
+    def stretch(self, symptom: str, first: int, last: int, at: int) -> Stretch | None:
+        """The run of slots around ``at`` that was sick while the rest was well: how likely each run is decides, so that one lost
+        by chance long afterwards does not make it longer."""
+        slots = self._told(symptom, first, last)
+        whole = [sum(column) for column in zip(*slots, strict=True)]
+        best: tuple[float, Stretch] | None = None
+        for begin in range(len(slots)):
+            dark = fine = 0
+            for end in range(begin, len(slots)):
+                dark, fine = dark + slots[end][1], fine + slots[end][2]
+                if not slots[begin][0] <= at <= slots[end][0] or not slots[begin][1] or not slots[end][1]:
+                    continue
+                fit = _beta(dark, fine, *_INSIDE) + _beta(whole[1] - dark, whole[2] - fine, *_OUTSIDE)
+                if best is None or fit > best[0]:
+                    best = fit, Stretch(slots[begin][0], slots[end][0], dark, _over_ms(slots[end], slots[end + 1 :]))
+        return best[1] if best is not None else None
+
+    def _told(self, symptom: str, first: int, last: int) -> list[tuple[int, int, int]]:
+        """(slot, dark with this symptom, fine) of these slots."""
+        return [(one.slot, one.dark.get(symptom, 0) if one.dark else 0, one.fine) for one in self.slots if first <= one.slot <= last]
+
+
+def _over_ms(last: tuple[int, int, int], after: Sequence[tuple[int, int, int]]) -> int:
+    """It healed somewhere in its last slot: about where the fine ones of that slot begin."""
+    slot, dark, fine = last
+    well = sum(one[2] for one in after) >= _WELL_AGAIN
+    return slot * SLOT_MS + SLOT_MS * dark // (dark + fine) if well else 0
 
 
 class Window:
@@ -163,14 +206,19 @@ class Window:
         return earlier is None
 
     def _count(self, one: Sighting, by: int) -> None:
-        slot, tallies = one.at_ms // SLOT_MS, self._tallies
+        slot, symptom, tallies = one.at_ms // SLOT_MS, one.symptom, self._tallies
         for key in (*enumerate(one.places), _EVERYWHERE):
-            if key[1]:
-                tally = tallies.get(key)
-                if tally is None:
-                    tally = tallies[key] = _Tally()
-                    self._keys.append(key)
-                tally.add(slot, one.symptom, by)
+            if not key[1]:
+                continue
+            tally = tallies.get(key)
+            if tally is None:
+                tally = tallies[key] = _Tally()
+                self._keys.append(key)
+            slots = tally.slots
+            if not symptom and slots and slots[-1].slot == slot:
+                slots[-1].fine += by  # nearly all are fine and come in the order of time
+            else:
+                tally.add(slot, symptom, by)
         if one.bank and not one.symptom:
             self._bank(slot, one.bank, by)
 
@@ -207,6 +255,11 @@ class Window:
         first, last = slot - _BEFORE, min(slot + _AFTER, known)
         if sum(self._of(len(places), "*", symptom, first, last)) < _FEW:
             first, last = slot - _WIDE, min(slot + _WIDE, known)
+        # What was before and after a fault speaks for no place: only the time while it held is counted.
+        stretch = self._stretch(places, symptom, first, last, slot)
+        if stretch is not None:
+            first, last = stretch.first, stretch.last
+        over_ms = stretch.over_ms if stretch is not None else 0
         if own is not None and not first <= own.at_ms // SLOT_MS <= last:
             mine = 0
         counts = {
@@ -221,8 +274,18 @@ class Window:
         names = {name: place for name, place in zip(Places._fields, places, strict=True) if place}
         kind = (*Places._fields, "all").index(best) if best else len(places)
         tally = self._tallies.get((kind, (*places, "*")[kind]))
-        share = tally.share(symptom, first, last, mine) if tally is not None else ""
-        return Crowd(fits, counts, names, share, bank if missing > 0 else "")
+        own_slot = own.at_ms // SLOT_MS if own is not None and mine else 0
+        share = tally.share(symptom, first, last, own_slot, over_ms > 0) if tally is not None else ""
+        return Crowd(fits, counts, names, share, bank if missing > 0 else "", over_ms)
+
+    def _stretch(self, places: Places, symptom: str, first: int, last: int, slot: int) -> Stretch | None:
+        """When the channel, or everything, was sick around this slot; None where too few were dark to tell."""
+        for kind, place in ((len(places) - 1, places.channel), _EVERYWHERE):
+            tally = self._tallies.get((kind, place))
+            found = tally.stretch(symptom, first, last, slot) if tally is not None else None
+            if found is not None and found.dark >= _SPEAKS:
+                return found
+        return None
 
     def _of(self, kind: int, place: str, symptom: str, first: int, last: int) -> tuple[int, int]:
         tally = self._tallies.get((kind, place))

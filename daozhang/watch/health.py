@@ -4,6 +4,7 @@ Three ends, as India's NPCI counts them: it went through; a *business decline* (
 *technical decline* (no information in time, or a refusal that names a technical party).
 """
 
+from bisect import bisect_left
 from collections import deque
 from typing import NamedTuple
 
@@ -57,13 +58,14 @@ class Health:
 
     def see(self, one: Sighting) -> None:
         end = 1 if one.symptom else 0 if not one.refused else 1 if technical(one.refused) else 2
-        bucket = next((at for at, edge in enumerate(_EDGES_MS) if one.took_ms <= edge), len(_EDGES_MS)) if one.took_ms else -1
+        bucket = bisect_left(_EDGES_MS, one.took_ms) if one.took_ms else -1
         self._count(("channel", one.places.channel), one.at_ms // SLOT_MS, end, bucket)
         if one.bank:
             self._count(("bank", one.bank), one.at_ms // SLOT_MS, end, bucket)
 
     def _count(self, place: tuple[str, str], slot: int, end: int, bucket: int) -> None:
-        self._newest = max(self._newest, slot)
+        if slot > self._newest:
+            self._newest = slot
         slots = self._places.get(place)
         if slots is None:
             if len(self._places) >= _MOST_PLACES:
@@ -71,7 +73,9 @@ class Health:
             slots = self._places.setdefault(place, deque(maxlen=_SPAN + 2))
         if not slots or slots[-1].slot < slot:
             slots.append(_Slot(slot))
-        found = next((held for held in reversed(slots) if held.slot <= slot), slots[0])
+        found = slots[-1]
+        if found.slot > slot:  # a late one finds its own slot
+            found = next((held for held in reversed(slots) if held.slot <= slot), slots[0])
         found.counts[end] += 1
         if bucket >= 0:
             found.took[bucket] += 1

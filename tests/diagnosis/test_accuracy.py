@@ -4,7 +4,10 @@ import ast
 from pathlib import Path
 
 import daozhang.diagnosis
-from daozhang.sim.episodes import alike, episodes, overlapping
+from daozhang.diagnosis.cause import shelf
+from daozhang.diagnosis.signs import Sign, Signs
+from daozhang.diagnosis.weigh import weigh
+from daozhang.sim.episodes import alike, blinded, episodes, overlapping
 from daozhang.sim.grade import baselines, grade
 
 
@@ -37,3 +40,20 @@ def test_the_diagnosis_imports_no_generator() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not any(name.startswith(("daozhang.sim", "daozhang.sandbox")) for name in names), path
+
+
+def test_with_all_that_tells_them_apart_taken_away_the_class_holds_what_it_may_be_and_says_how_sure() -> None:
+    told = grade(blinded(seed=77, count=450)).report()
+    assert told["proven_wrong"] == 0 and told["ece"] <= 0.05, told["bins"]
+
+
+def test_where_it_stopped_follows_from_how_the_call_ended_and_is_not_counted_twice() -> None:
+    """Both are read from one call: a timeout stops at the channel, whoever caused it."""
+    shown = {"symptom": Sign("read_timeout")}
+    alone, both = (dict(_ranked(Signs(signs))) for signs in (shown, shown | {"hop": Sign("channel")}))
+    for one, other in (("info.reply_lost", "clearing.outage"), ("platform.degraded", "us.egress")):
+        assert abs(both[one] / both[other] / (alone[one] / alone[other]) - 1) < 0.01
+
+
+def _ranked(signs: Signs) -> list[tuple[str, float]]:
+    return [(one.cause.id, one.probability) for one in weigh(signs, shelf().values())]

@@ -1,5 +1,6 @@
 """What may be named, how sure, by which evidence; the two questions never mix."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from daozhang.core.evidence import Evidence
 from daozhang.core.payment import State
 from daozhang.diagnosis.cause import get, shelf
+from daozhang.diagnosis.facts import Crowd
 from daozhang.diagnosis.name import DARK_MS, CauseNamed, name_causes
 from tests.diagnosis.worlds import AT, payment, world
 
@@ -155,3 +157,26 @@ def test_no_state_is_without_an_answer_to_what_it_asks(state: State) -> None:
     named = name_causes(p, None, AT + 60_000)
     assert (named.why_no_information is not None) is not p.proven
     assert (named.why_no_money is not None) is (state.value in ("not_paid", "closed", "reversed"))
+
+
+def test_what_answers_after_an_outage_does_not_make_it_smaller() -> None:
+    """The channel was gone for all; that it answers the questions which came after it had healed says nothing against that."""
+    told = {"state": "unknown", "doubt": "info.reply_lost", "code": "READ_TIMEOUT", "later": ["answered", "answered"], "age_s": 30,
+            "crowd": {"channel": (40, 1), "all": (40, 60)}}  # fmt: skip
+    p, lines, now, near = world(told)
+    assert near.crowd is not None
+    over = replace(near, crowd=replace(near.crowd, over_ms=AT))
+    named = name_causes(p, lines, now, over).why_no_information
+    assert named is not None and named.id == "platform.outage"
+
+
+@pytest.mark.parametrize(("heard_s", "gone"), [(25, False), (35, True)])
+def test_a_speaker_that_said_nothing_since_the_sentence_may_have_lost_its_power_or_its_network(heard_s: int, gone: bool) -> None:
+    """That it still counts as connected is its keepalive only; who has heard of it since the sentence knows that it is there."""
+    p, lines, now, near = world({"state": "paid", "age_s": 30, "quick": True, "speaker": "silent"})
+    box = replace(near.terminals[0], heard_ms=now - heard_s * 1000)
+    crowd = Crowd({"one": -0.2, "all": -6.0}, {"all": (0, 69)})  # of payments, not of speakers
+    named = name_causes(p, lines, now, replace(near, terminals=(box,), crowd=crowd)).why_no_information
+    assert named is not None and (named.id == "device.speaker_offline" or not gone)
+    away = {"device.power_lost", "network.down", "device.offline", "network.carrier"}
+    assert (away <= set(named.class_)) is gone, named.ranked

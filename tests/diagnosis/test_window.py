@@ -95,3 +95,33 @@ def test_its_own_sighting_is_no_other() -> None:
     window = Window()
     window.see(Sighting("own", AT, HERE, "silence"))
     assert window.crowd("own", HERE, "silence", AT).counts["all"] == (0, 0)
+
+
+def outage(window: Window, heals_ms: int = 60_000, strays: tuple[int, ...] = ()) -> None:
+    """Ten payments in each second and in each of two channels: one of them is silent for a minute; ``strays`` are lost by chance."""
+    for n in range(0, heals_ms + 60_000, 200):
+        sick = 0 <= n - 20_000 < heals_ms - 20_000 or n in strays
+        window.see(Sighting(f"a{n}", AT + n, HERE._replace(terminal=f"t{n % 31}", shop=f"s{n % 17}"), "silence" if sick else ""))
+        window.see(Sighting(f"w{n}", AT + n, HERE._replace(terminal=f"t{n % 29}", shop=f"s{n % 13}", channel="wechatpay"), ""))
+
+
+def test_at_the_end_of_an_outage_most_of_it_was_dark_although_one_is_lost_by_chance_afterwards() -> None:
+    window = Window()
+    outage(window, strays=(80_000,))
+    crowd = window.crowd("a58000", HERE._replace(terminal="t1", shop="s1"), "silence", AT + 58_000)
+    assert crowd.share == "most" and best(dict(crowd.fits)) == "channel"
+    assert crowd.over_ms == AT + 60_000
+    assert crowd.counts["all"][0] == crowd.counts["channel"][0]  # the one that was lost afterwards is no part of it
+
+
+def test_while_it_lasts_nobody_says_that_it_is_over() -> None:
+    window = Window()
+    outage(window)
+    young = Window()
+    for one in list(window._seen.values()):
+        if one.at_ms < AT + 50_000:
+            young.see(one)
+    assert young.crowd("a48000", HERE, "silence", AT + 48_000).over_ms == 0
+    lone = Window()
+    outage(lone, heals_ms=0, strays=(30_000,))
+    assert lone.crowd("a30000", HERE, "silence", AT + 30_000).over_ms == 0  # one alone is no stretch
