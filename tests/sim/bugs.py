@@ -6,7 +6,7 @@ R, F, P, J, RF, RFL, H = (
 BUGS: list[tuple[str, str, str, str]] = [
     ("a read time-out means not paid", R, "            return p.to(State.UNKNOWN, send_out=False)\n\n\ndef _learn_query", "            return _decided(p, State.NOT_PAID, m, now)\n\n\ndef _learn_query"),
     ("the first not-found closes", R, "        case Proves.ABSENT:\n            return _window(changed(p, absent=p.absent + 1), m, now)", "        case Proves.ABSENT:\n            return _decided(p, State.CLOSED, m, now)"),
-    ("an answer that proves nothing closes", R, "        case _:\n            return _window(p, m, now)\n\n\ndef _may", "        case _:\n            return _decided(p, State.CLOSED, m, now)\n\n\ndef _may"),
+    ("an answer that proves nothing closes", R, "        case _:\n            return _window(p, m, now)\n\n\ndef _asked_before", "        case _:\n            return _decided(p, State.CLOSED, m, now)\n\n\ndef _asked_before"),
     ("waiting counts as paid", R, "            return p.to(State.WAITING_PAYER, send_out=False, seen=True)", "            return captured(p, Finding(amount_fen=p.amount_fen), m, now)"),
     ("the window's end closes without undoing", R, "        return p.to(State.REVERSING)\n    return p", "        return _decided(p, State.CLOSED, m, now)\n    return p"),
     ("a closed order is taken for paid", R, "            state = State.REVERSED if p.undone is Undone.PAID else State.CLOSED\n", "            return captured(p, Finding(amount_fen=p.amount_fen), m, now)\n"),
