@@ -16,6 +16,7 @@ from bench.payments import Till, draw_codes
 from bench.system import System
 
 _STEADY_S = float(os.environ.get("SOAK_S", "600"))
+_WARM_S = min(_STEADY_S / 3, 200)  # the diagnosis looks back three minutes: until then its memory is not full
 _SPIKE_S = min(_STEADY_S / 10, 60)
 
 
@@ -109,6 +110,7 @@ async def wrong_states(system: System) -> int:
 def test_ten_minutes_then_a_spike() -> None:
     with System(23_700, notify_base="none") as system:
         most = asyncio.run(capacity(system))
+        early, _, _ = asyncio.run(steady(system, most * 0.7, _WARM_S))
         statuses, samples, p99 = asyncio.run(steady(system, most * 0.7, _STEADY_S))
         slope, fds = slope_per_hour(samples), [count for _, _, count in samples]
         print(f"\n{_STEADY_S:.0f} s at {most * 0.7:.0f}/s: {statuses}, p99 {p99:.0f} ms, {slope:+.1f} MB/h, descriptors {fds[0]} -> {fds[-1]}")
@@ -119,7 +121,7 @@ def test_ten_minutes_then_a_spike() -> None:
         wrong = asyncio.run(wrong_states(system))
         print(f"spike of 10 x ({sum(spike.values()) / _SPIKE_S:.0f}/s came): {spike}, p99 {spike_p99:.0f} ms; 10 s later: {after}, p99 {after_p99:.0f} ms; wrong states {wrong}")
         assert wrong == 0
-        assert set(statuses) == {201}
+        assert set(statuses) == set(early) == {201}
         assert max(fds[len(fds) // 2 :]) <= max(fds[: len(fds) // 2]) + 5
         assert set(spike) <= {201, 202, 429, 503} and (spike.get(503) or spike.get(429))
         assert set(after) == {201}
