@@ -14,6 +14,7 @@ from tests.conftest import System
 from tests.gateway.kit import alarms, announcements, until
 
 
+@pytest.mark.prove
 def test_a_power_cut_at_each_of_twelve_steps_charges_once(system: System) -> None:
     """F26: kill -9 of the register after each step; it ends the sale that lies on its disk and charges nobody again."""
     code, out, says = system.cli("chaos", "stage", "F26", "--json")
@@ -36,6 +37,7 @@ def test_a_register_goes_on_only_with_what_lies_on_its_disk(system: System, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.prove
 def test_a_gateway_that_loses_everything_or_is_cut_off(own_system: System) -> None:
     """F50: what is due is made anew from the books within a minute, once each; so it is when only one direction is cut."""
     code, out, says = own_system.cli("chaos", "stage", "F50", "--json", timeout=300)
@@ -89,6 +91,7 @@ def test_one_command_brings_the_fault_and_the_cause_is_named(system: System, num
         assert until(lambda: cause in yard.causes(), 60)
 
 
+@pytest.mark.prove
 def test_a_clock_three_years_behind_is_named_and_sets_itself(system: System) -> None:
     """F29: TLS fails because of it; once the speaker is in, the clock is named and not the network, then it is set by a signed time."""
     with Yard(system, "F29") as yard:
