@@ -128,9 +128,9 @@ def compare(system: System, listener: Listener, within_s: float = 60) -> str:
 
 
 def test_kills_of_both_sides_lose_no_event(own_system: System, capsys: pytest.CaptureFixture[str]) -> None:
-    told = kill_and_compare(own_system, 10, 150, seed=int.from_bytes(os.urandom(3), "big"))
+    told = kill_and_compare(own_system, 5, 80, seed=int.from_bytes(os.urandom(3), "big"))
     with capsys.disabled():
-        print(f"\n10 kills: {told}")
+        print(f"\n5 kills: {told}")
 
 
 @pytest.mark.prove
