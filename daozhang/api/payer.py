@@ -99,7 +99,7 @@ class PayerPage:
         facts = [
             ("shop", shop), ("amount", f"¥{yuan_of_fen(payment.amount_fen)}"),
             ("returned", f"¥{yuan_of_fen(payment.refunded_fen)}" if payment.refunded_fen else ""),
-            ("time", wall(payment.paid_ms or payment.created_ms)),
+            ("time", wall(payment.received_ms or payment.created_ms)),
             ("wallet", self._house.channel(payment.channel).manifest["words"][lang]), ("number", number),
         ]  # fmt: skip
         after = told["by_when"][lang] if told["by_when"] and judged.verdict is not Verdict.PAID else ""  # of a paid one: the shop's own

@@ -135,7 +135,7 @@ class Payment:
     refunding_fen: int = 0
     refunded_fen: int = 0
     trade_no: str = ""
-    paid_ms: int = 0
+    paid_ms: int = 0  # of the charge that was last shown; whether it counts, the state says: tell `received_ms`
     decided_ms: int = 0
     decided_by: int = 0  # number of the evidence line that decides
     told_ms: int = 0
@@ -152,6 +152,11 @@ class Payment:
     def proven(self) -> bool:
         """True when evidence has decided: money received, nothing taken, or a surplus found."""
         return self.state not in OPEN
+
+    @property
+    def received_ms(self) -> int:
+        """When the payer paid; 0 while no capture counts, although a charge may have been shown that an undo speaks against."""
+        return self.paid_ms if self.captured_fen else 0
 
     @property
     def refundable_fen(self) -> int:

@@ -90,7 +90,7 @@ def receipt_of(payment: Payment, merchant: str, store: str, now_ms: int, lang: s
     ]  # fmt: skip
     if payment.trade_no:
         rows.append(Row(say("渠道单号", "Channel no."), clean(payment.trade_no)))
-    rows.append(Row(say("时间", "Time"), wall(payment.paid_ms or payment.created_ms)))
+    rows.append(Row(say("时间", "Time"), wall(payment.received_ms or payment.created_ms)))
     if payment.refunded_fen:
         rows.append(Row(say("已退", "Refunded"), yuan_of_fen(payment.refunded_fen)))
     if slip:

@@ -83,7 +83,7 @@ def picture(
         "warning": warning,
         "told_at": rfc3339(payment.told_ms),
         "created_at": rfc3339(payment.created_ms),
-        "paid_at": rfc3339(payment.paid_ms),
+        "paid_at": rfc3339(payment.received_ms),
         "decided_at": rfc3339(payment.decided_ms),
     }  # fmt: skip
     if evidence is not None:

@@ -10,6 +10,7 @@ from daozhang.core.payment import State, Undone
 from daozhang.core.refund import Refund, RefundKind, RefundState
 from daozhang.core.resolve import asking, learn, plan
 from daozhang.flow.find_out import due_ms
+from daozhang.flow.tell import picture
 from daozhang.sim.every import AMOUNT, START_MS, new_payment
 
 NOW = START_MS
@@ -175,3 +176,17 @@ def test_a_look_that_was_asked_for_before_a_charge_does_not_end_the_looking() ->
     told = learn(p, Op.NOTIFY, Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 111_000), m, NOW + 112_000)
     heard = learn(told, Op.QUERY, Finding(Proves.CLOSED), m, NOW + 112_500)
     assert heard.state is State.CLOSED and heard.recheck_ms > NOW + 112_500
+
+
+def test_a_charge_that_was_only_shown_has_no_time_of_payment_for_anybody() -> None:
+    """P1: a notified charge during an undo, and one after an end, are dated in the row, and nobody is told a time at which it was paid."""
+    m = manners("alipay")
+    charge = Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 111_000)
+    open_ = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, last_undo_ms=NOW + 97_000, first_undo_ms=NOW + 97_000)
+    closed = replace(open_, state=State.CLOSED, decided_ms=NOW + 100_000, decided_by=1, evidence_n=1)
+    for before in (open_, closed):
+        shown = learn(before, Op.NOTIFY, charge, m, NOW + 112_000)
+        assert shown.paid_ms and not shown.captured_fen and not shown.received_ms
+        assert picture(shown, None, (), NOW + 112_000, None)["paid_at"] is None
+    paid = learn(shown, Op.QUERY, charge, m, NOW + 120_000)
+    assert paid.state is State.PAID and picture(paid, None, (), NOW + 120_000, None)["paid_at"]
