@@ -82,6 +82,25 @@ async def test_aiomqtt_hears_acknowledges_and_comes_back(system: System, way: st
         assert (await asyncio.to_thread(played, system, second["id"]))["amount"] == 77
 
 
+def gmqtt_client(told: dict[str, Any], version: int) -> tuple[Any, asyncio.Queue[dict[str, Any]], asyncio.Event]:
+    """A client that acknowledges what it hears as played; what it heard; and when it is subscribed."""
+    mqtt = told["mqtt"]
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    subscribed = asyncio.Event()
+
+    def on_message(client: Any, _topic: str, payload: bytes, _qos: int, _properties: Any) -> int:
+        table = json.loads(payload)
+        client.publish(told["topics"]["ack"], json.dumps({"announce_id": table["announce_id"], "state": "played"}), qos=1)
+        heard.put_nowait(table)
+        return 0
+
+    client = gmqtt.Client(mqtt["client_id"], clean_session=False, **({"session_expiry_interval": 600} if version == 5 else {}))
+    client.set_auth_credentials(mqtt["username"], mqtt["password"])
+    client.on_message = on_message
+    client.on_subscribe = lambda *_: subscribed.set()
+    return client, heard, subscribed
+
+
 @pytest.mark.parametrize("way", ["tcp", "tls"])
 @pytest.mark.parametrize("version", [4, 5])
 async def test_gmqtt_hears_acknowledges_and_comes_back(system: System, way: str, version: int) -> None:
@@ -91,19 +110,7 @@ async def test_gmqtt_hears_acknowledges_and_comes_back(system: System, way: str,
     port = mqtt["tls_port"] if way == "tls" else mqtt["port"]
     level = gmqtt.constants.MQTTv50 if version == 5 else gmqtt.constants.MQTTv311
     for amount in (1250, 88):
-        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        subscribed = asyncio.Event()
-
-        def on_message(client: Any, _topic: str, payload: bytes, _qos: int, _properties: Any, heard: Any = heard) -> int:
-            table = json.loads(payload)
-            client.publish(told["topics"]["ack"], json.dumps({"announce_id": table["announce_id"], "state": "played"}), qos=1)
-            heard.put_nowait(table)
-            return 0
-
-        client = gmqtt.Client(mqtt["client_id"], clean_session=False, **({"session_expiry_interval": 600} if version == 5 else {}))
-        client.set_auth_credentials(mqtt["username"], mqtt["password"])
-        client.on_message = on_message
-        client.on_subscribe = lambda *_, done=subscribed: done.set()
+        client, heard, subscribed = gmqtt_client(told, version)
         await client.connect(mqtt["host"], port, ssl=trusting(told) if way == "tls" else False, version=level)
         client.subscribe(told["topics"]["announce"], qos=1)
         await asyncio.wait_for(subscribed.wait(), 15)

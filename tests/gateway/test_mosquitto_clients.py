@@ -9,7 +9,7 @@ import gmqtt
 import pytest
 
 from tests.gateway.kit import new_till, played, ready
-from tests.gateway.test_clients import WAYS, aiomqtt_client, one_message, trusting
+from tests.gateway.test_clients import WAYS, aiomqtt_client, gmqtt_client, one_message, trusting
 from tests.gateway.test_external_broker import Outside, outside
 
 __all__ = ["outside"]  # the fixture
@@ -45,19 +45,7 @@ async def test_gmqtt_hears_acknowledges_and_comes_back(outside: Outside, way: st
     mqtt = told["mqtt"]
     level = gmqtt.constants.MQTTv50 if version == 5 else gmqtt.constants.MQTTv311
     for amount in (1250, 88):
-        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        subscribed = asyncio.Event()
-
-        def on_message(client: Any, _topic: str, payload: bytes, _qos: int, _properties: Any, heard: Any = heard) -> int:
-            table = json.loads(payload)
-            client.publish(told["topics"]["ack"], json.dumps({"announce_id": table["announce_id"], "state": "played"}), qos=1)
-            heard.put_nowait(table)
-            return 0
-
-        client = gmqtt.Client(mqtt["client_id"], clean_session=False, **({"session_expiry_interval": 600} if version == 5 else {}))
-        client.set_auth_credentials(mqtt["username"], mqtt["password"])
-        client.on_message = on_message
-        client.on_subscribe = lambda *_, done=subscribed: done.set()
+        client, heard, subscribed = gmqtt_client(told, version)
         port = mqtt["tls_port"] if way == "tls" else outside.port
         await client.connect(mqtt["host"], port, ssl=trusting(told) if way == "tls" else False, version=level)
         client.subscribe(told["topics"]["announce"], qos=1)
