@@ -18,8 +18,9 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup
 	@exec $(BIN)/daozhang up --demo $(ARGS)
 
+# Two halves of the tests run side by side (tests/conftest.py says which).
 test: lint
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check -q daozhang tests tools bench

@@ -16,10 +16,22 @@ from typing import Any
 
 import pytest
 
+# Two rooms of tests run side by side (`make test`): the halves that do not disturb each other. All that kills, listens for
+# seconds or counts its own processor time against a clock is in one of them only.
+OUTSIDE = {"channels", "e2e", "sandbox", "sim", "tools", "watch"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the names get their groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        room = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(pytest.mark.xdist_group("outside" if room in OUTSIDE else "inside"))
+
 
 def free_base_port() -> int:
-    """Ten ports in a row that nobody holds at this moment."""
-    for base in range(24_000 + os.getpid() % 4000 // 10 * 10, 32_000, 10):
+    """Ten ports in a row that nobody holds at this moment; each runner of tests looks in a range of its own."""
+    first = 14_000 + 9_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for base in range(first + os.getpid() % 4000 // 10 * 10, first + 4_500, 10):
         taken = False
         for port in (base, base + 1, base + 2, base + 6, base + 7, base + 8, base + 9):
             with socket.socket() as probe:
