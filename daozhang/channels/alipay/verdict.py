@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from daozhang.channels import hints
 from daozhang.core.evidence import Op, Proves
 
 
@@ -40,6 +41,15 @@ def rows() -> list[dict[str, str]]:
     return written + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway if (op, row["code"]) not in there]
 
 
+@cache
+def _hints() -> dict[str, str]:
+    return hints.by_code(rows())
+
+
+def _unseen(code: str) -> Row:
+    return _UNSEEN._replace(hint=_hints().get(code, ""))
+
+
 def look_up(op: str, *codes: str) -> tuple[str, Row]:
     """The first of ``codes`` (most exact first) that stands in the table for the operation."""
     table = _table()
@@ -47,7 +57,7 @@ def look_up(op: str, *codes: str) -> tuple[str, Row]:
         row = table.get((op, code))
         if row is not None:
             return code, row
-    return codes[0], _UNSEEN
+    return codes[0], _unseen(codes[0])
 
 
 @cache

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from daozhang.channels import hints
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.payment import Payment, State
 from daozhang.core.resolve import ACCEPTED
@@ -37,9 +38,18 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@cache
+def _hints() -> dict[str, str]:
+    return hints.by_code(rows())
+
+
+def _unseen(code: str) -> Row:
+    return _UNSEEN._replace(hint=_hints().get(code, ""))
+
+
 def look_up(op: str, code: str) -> tuple[str, Row]:
     """The code and its row for the operation; the row of what nobody has seen when there is none."""
-    return code, _table().get((op, code), _UNSEEN)
+    return code, _table().get((op, code)) or _unseen(code)
 
 
 def of_reply(op: Op, payment: Payment, now_ms: int, reply: Mapping[str, str]) -> tuple[str, Row]:

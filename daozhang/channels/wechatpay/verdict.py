@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from daozhang.channels import hints
 from daozhang.core.evidence import Op, Proves
 
 
@@ -47,9 +48,18 @@ def _texts() -> dict[tuple[str, str], list[tuple[str, Row]]]:
     return found
 
 
+@cache
+def _hints() -> dict[str, str]:
+    return hints.by_code(rows())
+
+
+def _unseen(code: str) -> Row:
+    return UNSEEN._replace(hint=_hints().get(code, ""))
+
+
 def look_up(op: str, code: str, text: str = "") -> tuple[str, Row]:
     """The code and its row for the operation; the row of what nobody has seen when there is none."""
-    row = _table().get((op, code), UNSEEN) if "~" not in code else UNSEEN
+    row = _table().get((op, code)) or _unseen(code) if "~" not in code else UNSEEN
     said = _texts().get((op, code), []) if text else []
     return code, next((told for part, told in said if part in text), row)
 
