@@ -20,7 +20,7 @@ run: setup
 
 # Two halves of the tests run side by side (tests/conftest.py says which).
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check -q daozhang tests tools bench

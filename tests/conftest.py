@@ -15,17 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Two rooms of tests run side by side (`make test`): the halves that do not disturb each other. All that kills, listens for
 # seconds or counts its own processor time against a clock is in one of them only.
-OUTSIDE = {"channels", "e2e", "sandbox", "sim", "tools", "watch"}
+OUTSIDE = {"channels", "e2e", "sandbox", "tools", "watch"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before the names get their groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        room = item.path.relative_to(Path(__file__).parent).parts[0]
-        item.add_marker(pytest.mark.xdist_group("outside" if room in OUTSIDE else "inside"))
+class TwoRooms(LoadScopeScheduling):
+    """One runner has one room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "outside" if nodeid.split("/")[1] in OUTSIDE else "inside"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoRooms:
+    return TwoRooms(config, log)
 
 
 def free_base_port() -> int:
