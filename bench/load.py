@@ -39,6 +39,11 @@ class Client:
             link.abort()
         return None
 
+    def hang_up(self) -> None:
+        """Close the connections that nobody uses now."""
+        while self._idle:
+            self._idle.pop().abort()
+
     async def _connect(self) -> Link:
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(lambda: Link(_no_mark), "127.0.0.1", self._port)

@@ -18,6 +18,7 @@ from bench.system import System
 _STEADY_S = float(os.environ.get("SOAK_S", "600"))
 _WARM_S = min(_STEADY_S / 3, 200)  # the diagnosis looks back three minutes: until then its memory is not full
 _SPIKE_S = min(_STEADY_S / 10, 60)
+_HUNG_UP_S = 0.5
 
 
 class Watched(Till):
@@ -63,7 +64,7 @@ async def steady(
     """
     samples, statuses, took = [], dict[int, int](), list[float]()
     end = time.monotonic() + seconds
-    client = Client(system.base_port)  # kept: connections that are left open would count as descriptors of ours
+    client = Client(system.base_port)
     while time.monotonic() < end:
         till = Watched(system, await draw_codes(system, int(per_s * 10)), client)
         _, times = await open_loop(till.pay, int(per_s * 10), per_s, most=most)
@@ -72,6 +73,8 @@ async def steady(
             statuses[status] = statuses.get(status, 0) + count
         if till.broken:
             print(f"  without an answer: {till.broken}", flush=True)
+        client.hang_up()  # what this tool holds open is no leak of theirs
+        await asyncio.sleep(_HUNG_UP_S)
         samples.append((time.monotonic(), *usage(system)))
     return statuses, samples, at(sorted(took), 0.99)
 
