@@ -16,13 +16,13 @@ SEEDS = sorted((Path(__file__).parents[1] / "seeds").glob("*.json"))
 
 @pytest.mark.timeout(1_800)
 def test_many_seeds_without_a_violation(capsys: pytest.CaptureFixture[str]) -> None:
-    """70,000 payments and more, each with at least one fault on average, on both cores; twenty thousand seeds are `make prove`."""
-    report = _report(Options(payments=100), seeds=700)
+    """100,000 payments and more, each with at least one fault on average, on both cores; twenty thousand seeds are `make prove`."""
+    report = _report(Options(payments=100), seeds=1000)
     with capsys.disabled():
         print(f"\ntown: {report.seeds} seeds, {report.payments} payments, {report.faults} faults, {report.steps} steps checked, "
               f"{report.table()['states_reached']} states, never {report.never}")  # fmt: skip
     assert report.violations == []
-    assert report.payments >= 70_000 and report.faults >= report.payments
+    assert report.payments >= 100_000 and report.faults >= report.payments
     assert report.table()["states_reached"] >= 60 and len(report.never) <= 3
 
 
