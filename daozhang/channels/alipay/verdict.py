@@ -4,60 +4,38 @@ Rows are keyed by operation: the same code on *query* is not the code on *pay*. 
 never settles a payment; only the body of a query does.
 """
 
-import csv
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple
 
-from daozhang.channels import hints
-from daozhang.core.evidence import Op, Proves
-
-
-class Row(NamedTuple):
-    proves: Proves
-    hint: str
-    zh: str
-    en: str
-
+from daozhang.channels.table import UNSEEN, Row, Table, written
+from daozhang.core.evidence import Op
 
 _OTHERS = ("query", "reverse", "close", "refund", "refund_query", "bill")
-_UNSEEN = Row(Proves.NOTHING, "", "", "")
 
 
 @cache
-def _table() -> dict[tuple[str, str], Row]:
-    return {(row["op"], row["code"]): Row(Proves(row["proves"]), row["hint"], row["zh"], row["en"]) for row in rows()}
+def _table() -> Table:
+    return Table(rows())
 
 
 @cache
 def rows() -> list[dict[str, str]]:
     """Every row: op, code, proves, hint, zh, en. The gateway says its own codes to every operation; only of a payment
     does it follow that nothing was charged, elsewhere they prove nothing about the order."""
-    with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
-        written = list(csv.DictReader(file))
-    gateway = [row for row in written if row["op"] == "pay" and (row["code"] == "20000" or "/" in row["code"])]
-    there = {(row["op"], row["code"]) for row in written}
-    return written + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway if (op, row["code"]) not in there]
-
-
-@cache
-def _hints() -> dict[str, str]:
-    return hints.by_code(rows())
-
-
-def _unseen(code: str) -> Row:
-    return _UNSEEN._replace(hint=_hints().get(code, ""))
+    told = written(__file__)
+    gateway = [row for row in told if row["op"] == "pay" and (row["code"] == "20000" or "/" in row["code"])]
+    there = {(row["op"], row["code"]) for row in told}
+    return told + [{**row, "op": op, "proves": "nothing"} for op in _OTHERS for row in gateway if (op, row["code"]) not in there]
 
 
 def look_up(op: str, *codes: str) -> tuple[str, Row]:
     """The first of ``codes`` (most exact first) that stands in the table for the operation."""
     table = _table()
     for code in codes:
-        row = table.get((op, code))
+        row = table.get(op, code)
         if row is not None:
             return code, row
-    return codes[0], _unseen(codes[0])
+    return codes[0], table.unseen(codes[0])
 
 
 @cache
@@ -94,7 +72,7 @@ def of_reply(op: Op, begun: str, reply: Mapping[str, object]) -> tuple[str, Row]
         case Op.REFUND_QUERY:
             return look_up("refund_query", _text(reply, "refund_status") or "refund_status=")
         case _:
-            return code, _UNSEEN
+            return code, UNSEEN
 
 
 def _text(reply: Mapping[str, object], key: str) -> str:

@@ -78,7 +78,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 def _proves(op: str, reply: Mapping[str, Any], payment: Payment) -> Finding:
     code = str(reply.get("code", ""))
-    proves, hint, text = verdict.look_up(op, code)
+    proves, hint, text, _ = verdict.look_up(op, code)
     base = Finding(code=code, hint=hint, text=text, detail={"code": code})
     if proves is Proves.CAPTURED:
         if reply.get("amount") != payment.amount_fen or isinstance(reply.get("amount"), bool):

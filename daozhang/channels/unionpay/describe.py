@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
+from daozhang.channels.table import Row
 from daozhang.channels.unionpay import sign, verdict
 
 _FIELDS = {
@@ -74,7 +75,7 @@ def describe(message: bytes) -> dict[str, Any] | None:
     }
 
 
-def _row(kind: tuple[str, str], fields: dict[str, str], encoded: bool) -> tuple[str, verdict.Row]:
+def _row(kind: tuple[str, str], fields: dict[str, str], encoded: bool) -> tuple[str, Row]:
     if encoded:
         return verdict.look_up("notify", fields["respCode"])
     op = _OPS.get(kind, "")

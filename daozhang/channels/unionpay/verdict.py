@@ -4,52 +4,29 @@ Rows are keyed by operation. ``00`` as a reply means that the request was taken,
 stands in a query's ``origRespCode`` (rows ``orig=..``) and in a notify.
 """
 
-import csv
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple
 
-from daozhang.channels import hints
+from daozhang.channels.table import Row, Table, written
 from daozhang.core.evidence import Op, Proves
 from daozhang.core.payment import Payment, State
 from daozhang.core.resolve import ACCEPTED
 
 
-class Row(NamedTuple):
-    proves: Proves
-    hint: str
-    zh: str
-    en: str
-
-
-_UNSEEN = Row(Proves.NOTHING, "", "", "")
-
-
 @cache
-def _table() -> dict[tuple[str, str], Row]:
-    return {(row["op"], row["code"]): Row(Proves(row["proves"]), row["hint"], row["zh"], row["en"]) for row in rows()}
+def _table() -> Table:
+    return Table(rows())
 
 
 @cache
 def rows() -> list[dict[str, str]]:
     """Every row as written: op, code, proves, hint, zh, en."""
-    with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@cache
-def _hints() -> dict[str, str]:
-    return hints.by_code(rows())
-
-
-def _unseen(code: str) -> Row:
-    return _UNSEEN._replace(hint=_hints().get(code, ""))
+    return written(__file__)
 
 
 def look_up(op: str, code: str) -> tuple[str, Row]:
     """The code and its row for the operation; the row of what nobody has seen when there is none."""
-    return code, _table().get((op, code)) or _unseen(code)
+    return code, _table().get(op, code) or _table().unseen(code)
 
 
 def of_reply(op: Op, payment: Payment, now_ms: int, reply: Mapping[str, str]) -> tuple[str, Row]:

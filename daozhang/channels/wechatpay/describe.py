@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from daozhang.channels.table import UNSEEN, Row
 from daozhang.channels.wechatpay import v3, verdict, xml
 
 _FIELDS = {
@@ -61,7 +62,7 @@ def _new(found: dict[str, Any]) -> dict[str, Any] | None:
         return _told("wechatpay.v3", "refund", _fields(found), "in the headers", row.proves.value, code, _note(row))
     if {"code", "message"} <= found.keys() and isinstance(found["code"], str):
         rows = [row for row in verdict.rows() if row["code"] == found["code"] and row["op"] == "pay"]
-        row = verdict.look_up("pay", found["code"])[1] if rows else verdict.UNSEEN
+        row = verdict.look_up("pay", found["code"])[1] if rows else UNSEEN
         return _told("wechatpay.v3", "error", _fields(found), "in the headers", row.proves.value, found["code"], _note(row))
     ours = {"mchid", "sp_mchid"} & found.keys() and {"out_trade_no", "appid", "sp_appid"} & found.keys()
     if ours or str(found.get("code_url", "")).startswith("weixin://"):
@@ -84,11 +85,11 @@ def _old(body: str) -> dict[str, Any] | None:
         return _told("wechatpay.v2", "request", _fields(fields), signed, "nothing", "", note)
     op = "v2.query" if "trade_state" in fields else "v2.reverse" if "recall" in fields else "v2.pay"
     code = fields.get("trade_state") or fields.get("err_code") or ("SUCCESS" if "transaction_id" in fields else "")
-    row = verdict.look_up(op, code)[1] if signed == "present" else verdict.UNSEEN
+    row = verdict.look_up(op, code)[1] if signed == "present" else UNSEEN
     return _told("wechatpay.v2", "reply", _fields(fields), signed, row.proves.value, code, _note(row))
 
 
-def _note(row: verdict.Row) -> dict[str, str]:
+def _note(row: Row) -> dict[str, str]:
     return {"zh": row.zh or "没有见过的结果码:结果未知", "en": row.en or "a code nobody has seen: unknown"}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daozhang.channels.plug import BadNotify, Heard, Judged, Question
+from daozhang.channels.table import Row
 from daozhang.channels.wechatpay import plate, sign, v3, verdict, xml
 from daozhang.channels.wechatpay.account import Account
 from daozhang.channels.wechatpay.texts import digits_beijing, ms_of_digits, redacted
@@ -107,7 +108,7 @@ def read(account: Account, q: Question, exchange: Exchange) -> Finding:
     return _with_amounts(account, q, row.proves, base, reply)
 
 
-def _row(q: Question, reply: Mapping[str, str]) -> tuple[str, verdict.Row]:
+def _row(q: Question, reply: Mapping[str, str]) -> tuple[str, Row]:
     name = "v2.native" if q.op is Op.PAY and q.payment.method.shown else f"v2.{q.op.value}"
     if q.op is Op.REVERSE and reply.get("recall") == "Y":
         return verdict.look_up(name, "recall=Y")  # it may come with an error code: asking again is what counts

@@ -5,61 +5,39 @@ whatever code comes with it; an error on a query or an undo never settles a paym
 only the text beside them tells apart (``CODE~part of the text``): that changes the hint and the words, never what is proven.
 """
 
-import csv
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from daozhang.channels import hints
+from daozhang.channels.table import UNSEEN, Row, Table, written
 from daozhang.core.evidence import Op, Proves
 
 
-class Row(NamedTuple):
-    proves: Proves
-    hint: str
-    zh: str
-    en: str
-
-
-UNSEEN = Row(Proves.NOTHING, "", "", "")
-
-
 @cache
-def _table() -> dict[tuple[str, str], Row]:
-    return {(row["op"], row["code"]): Row(Proves(row["proves"]), row["hint"], row["zh"], row["en"]) for row in rows()}
+def _table() -> Table:
+    return Table(rows())
 
 
 @cache
 def rows() -> list[dict[str, str]]:
     """Every row as written: op, code, proves, hint, zh, en."""
-    with Path(__file__).with_name("codes.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return written(__file__)
 
 
 @cache
 def _texts() -> dict[tuple[str, str], list[tuple[str, Row]]]:
     """By operation and code: the parts of texts that say more, and their rows."""
     found: dict[tuple[str, str], list[tuple[str, Row]]] = {}
-    for (op, code), row in _table().items():
+    for (op, code), row in _table().rows.items():
         name, mark, part = code.partition("~")
         if mark:
-            found.setdefault((op, name), []).append((part, row._replace(proves=_table()[op, name].proves)))
+            found.setdefault((op, name), []).append((part, row._replace(proves=_table().rows[op, name].proves)))
     return found
-
-
-@cache
-def _hints() -> dict[str, str]:
-    return hints.by_code(rows())
-
-
-def _unseen(code: str) -> Row:
-    return UNSEEN._replace(hint=_hints().get(code, ""))
 
 
 def look_up(op: str, code: str, text: str = "") -> tuple[str, Row]:
     """The code and its row for the operation; the row of what nobody has seen when there is none."""
-    row = _table().get((op, code)) or _unseen(code) if "~" not in code else UNSEEN
+    row = _table().get(op, code) or _table().unseen(code) if "~" not in code else UNSEEN
     said = _texts().get((op, code), []) if text else []
     return code, next((told for part, told in said if part in text), row)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from daozhang.channels.table import UNSEEN
 from daozhang.channels.wechatpay import verdict
 from daozhang.core.evidence import Proves
 
@@ -81,7 +82,7 @@ def test_each_text_stands_beside_a_code_and_proves_the_same() -> None:
     for (op, code), row in TABLE.items():
         if "~" in code:
             assert row["proves"] == TABLE[op, code.partition("~")[0]]["proves"]
-            assert verdict.look_up(op, code)[1] is verdict.UNSEEN, "no channel says that"
+            assert verdict.look_up(op, code)[1] is UNSEEN, "no channel says that"
 
 
 @pytest.mark.parametrize("text", ["签名错误", "参数格式校验错误", "(other)"])
