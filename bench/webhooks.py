@@ -1,8 +1,8 @@
 """W3: events to webhook endpoints. ``python -m bench.webhooks [--events N] [--json FILE]``.
 
-One run: 1 endpoint; 5 endpoints for each event; 1 healthy endpoint beside ten that hang; events of 300 merchants with an
-endpoint each; and a bare client that posts
-the same signed bodies to the same receiver, which is what no delivery can be faster than here.
+One run: 1 endpoint; 5 endpoints for each event, also with two working processes; 1 healthy endpoint beside ten that hang;
+events of 300 merchants with an endpoint each; and a bare client that posts the same signed bodies to the same receiver,
+which is what no delivery can be faster than here.
 """
 
 import argparse
@@ -201,11 +201,15 @@ def main() -> int:
             "beside_hanging": asyncio.run(trickle(system, 50, 10, 10)),
             "many_shops": asyncio.run(many_shops(system, 300, 100, 10)),
         }
+    with System(given.base_port, notify_base="none", work_processes="2") as system:
+        told["five_two_work"] = asyncio.run(measure(system, given.events // 4, 5, 0))
+    told["two_work_to_one"] = round(told["five_two_work"]["delivered_per_s"] / told["five"]["delivered_per_s"], 2)
     told["bare"] = asyncio.run(bare(given.events))
     told["ratio_to_bare"] = round(told["one"]["delivered_per_s"] / told["bare"]["per_s"], 3)
     print(f"webhooks: {told['one']['delivered_per_s']}/s to one endpoint, {told['five']['delivered_per_s']}/s to five;"
           f" a bare client {told['bare']['per_s']}/s ({told['bare']['cpu_us']} CPU-us with its receiver), ratio {told['ratio_to_bare']}")  # fmt: skip
-    for name in ("one", "five"):
+    print(f"  two working processes to one, five endpoints: {told['two_work_to_one']}")
+    for name in ("one", "five", "five_two_work"):
         print(f"  {name}: delivered {told[name]['delivered']} of {told[name]['wanted']}, steal {told[name]['steal']:.1%}, CPU-us per delivery {told[name]['cpu_us']}")
     print(f"  beside ten endpoints that hang: {told['beside_hanging']}")
     print(f"  events here and there, an endpoint each: {told['many_shops']}")
