@@ -17,6 +17,7 @@ from daozhang.gateway.abroad import Abroad
 from daozhang.gateway.certificate import context
 from daozhang.gateway.hub import Hub
 from daozhang.gateway.line import Line
+from daozhang.ports.heap import keep_still
 
 _SPARE_FILES = 200  # for the store, the logs and what is being accepted
 _BACKLOG = 4_096
@@ -27,6 +28,7 @@ log = logging.getLogger("daozhang.gateway")
 async def run(settings: manual.Settings) -> None:
     """Listen until SIGTERM. In clear only on loopback, whatever address is set: devices outside come with TLS."""
     built = await build(settings, "gateway")
+    keep_still()
     name = f"{settings.host}:{settings.mqtts_port}"
     hub = Hub(built.store, built.house.clock, built.tasks, name, _files() - _SPARE_FILES, words_from(built.seal.derived))
     tls = context(settings.data / "gateway", settings.gateway_certificate, settings.gateway_key, settings.host,

@@ -17,12 +17,14 @@ from daozhang.app.sandbox_link import SandboxLink
 from daozhang.core.stated import Release
 from daozhang.gateway.certificate import authority
 from daozhang.gateway.rollout_key import public_key
+from daozhang.ports.heap import keep_still
 from daozhang.ports.outward import SystemResolver
 
 
 async def run(settings: manual.Settings) -> None:
     """Serve until SIGTERM, then finish what is under way."""
     built = await build(settings, "serve")
+    keep_still()
     sandbox = SandboxLink(settings) if settings.sandbox else None
     webhooks = Webhooks(built.house, built.store, loopback_allowed(settings), SystemResolver())
     release = Release(daozhang.__version__, built.house.clock.now_ms(), "start")

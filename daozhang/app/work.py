@@ -18,6 +18,7 @@ from daozhang.flow.webhooks import Pump
 from daozhang.gateway.crier import Crier
 from daozhang.gateway.roller import Roller
 from daozhang.ports import mail
+from daozhang.ports.heap import keep_still
 from daozhang.ports.outward import Outward
 from daozhang.watch.alerts import Mail
 
@@ -25,6 +26,7 @@ from daozhang.watch.alerts import Mail
 async def run(settings: manual.Settings) -> None:
     """Tend due timers, and tell the shops, until SIGTERM."""
     built = await build(settings, "work")
+    keep_still()
     janitor = Janitor(built.house)
     outward = Outward(built.house.clock, loopback_allowed=loopback_allowed(settings))
     pump = Pump(built.store, outward, built.house.clock, built.house.rand, built.house.proc, Describer(built.house, built.store))

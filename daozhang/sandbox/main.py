@@ -14,6 +14,7 @@ import uvicorn
 from daozhang.channels.shelf import Shelf
 from daozhang.channels.twin import Push, Twin
 from daozhang.ports.clock import SandboxClock
+from daozhang.ports.heap import keep_still
 from daozhang.sandbox import keys
 from daozhang.sandbox.control import Control
 from daozhang.sandbox.door import open_door
@@ -115,6 +116,7 @@ async def run(data: Path, base_port: int, host: str = "127.0.0.1") -> None:
         if work[1].done():
             await work[1]
     keys.write_private(folder / "control.url", f"http://{host}:{base_port + 7}".encode())
+    keep_still()
     print("ready", flush=True)
     await stop.wait()
     server.should_exit = True

@@ -1,0 +1,32 @@
+"""Python's collector of cycles looks at all that lives, again and again. A process that remembers the payments of the last
+minutes, or a channel's books, stood still for it: a fifth of a second every eight at 430 payments a second, measured.
+
+So what has lived for some seconds is set aside and not looked at any more; reference counts still free it the moment it is
+let go. Only a cycle that was alive when it was set aside stays until the next full round, a quarter of an hour at most.
+"""
+
+import asyncio
+import gc
+
+_EVERY_S = 5.0
+_FULL = 180  # rounds
+
+
+def keep_still() -> None:
+    """From now on, for as long as the running loop runs."""
+    asyncio.get_running_loop().call_later(_EVERY_S, _round, 1)
+
+
+def _round(number: int) -> None:
+    set_aside(full=number % _FULL == 0)
+    asyncio.get_running_loop().call_later(_EVERY_S, _round, number + 1)
+
+
+def set_aside(*, full: bool) -> None:
+    """Young cycles are collected, all of them with ``full``; what is left is not looked at until the next full round."""
+    if full:
+        gc.unfreeze()
+        gc.collect()
+    else:
+        gc.collect(1)
+    gc.freeze()
