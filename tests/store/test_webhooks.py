@@ -183,3 +183,23 @@ async def test_two_workers_deliver_each_event_once(store: PgStore) -> None:
     await asyncio.gather(bench.settle(), bench.settle(other))
     for path in ("/a", "/b"):
         assert sorted(bench.carrier.ids(path) + other.ids(path)) == sorted(await bench.events())
+
+
+async def test_a_look_reads_no_whole_table_where_most_events_are_one_merchants(store: PgStore, link: asyncpg.Connection) -> None:
+    bench, big = Bench(store), Bench(store)
+    await bench.open("/a", "/b", "/c")
+    await big.open("/big")
+    begun = link.transaction()
+    await begun.start()
+    try:
+        await link.execute(
+            "insert into event (bucket, merchant, type, subject, at_ms, data, xact)"
+            " select $1, $2, 'x', 's' || n, 1, '{}', '3'::xid8 from generate_series(1, 10000) n",
+            big.merchant.bucket, big.merchant.id,
+        )  # fmt: skip
+        await link.execute("analyze event, webhook_endpoint, webhook_retry")
+        await link.fetch("select id from dz_webhook_claim($1, false, 500, 1)", bench.clock.now)
+        read = await link.fetchval("select seq_tup_read from pg_stat_xact_user_tables where relname = 'event'")
+    finally:
+        await begun.rollback()
+    assert read == 0

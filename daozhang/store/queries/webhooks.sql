@@ -4,6 +4,8 @@
 create or replace function dz_webhook_claim(p_now bigint, p_failing boolean, p_most integer, p_lease_ms bigint)
 returns setof webhook_endpoint
 language plpgsql
+-- Where most events are one merchant's, the planner takes any merchant to have many and reads the whole table for each endpoint.
+set enable_seqscan = off
 as $$
 declare
     place smallint;
