@@ -18,8 +18,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Two rooms of tests run side by side (`make test`): the halves that do not disturb each other. All that kills, listens for
-# seconds or counts its own processor time against a clock is in one of them only.
+# `make test` runs two rooms of tests side by side, about as long as each other: these folders, and all others. Each room has a
+# system, a database and ports of its own, and its tests come one after another: neighbours share nothing but the processors.
 OUTSIDE = {"channels", "e2e", "sandbox", "tools", "watch"}
 
 

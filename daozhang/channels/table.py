@@ -1,11 +1,12 @@
 """A channel's table of codes: what each answer *proves*, keyed by operation and code. What is outside it proves nothing.
 
-The same code on *query* is not the code on *pay*. A code that the table knows of other operations only still speaks of the
-same thing: ``BANK_ERROR`` is about the bank wherever it is said. It gives a hint at the cause and never more.
+The same code on *query* is not the code on *pay*. A code that the table knows of other operations only, and that proves
+nothing there either, still speaks of the same thing: ``BANK_ERROR`` is about the bank wherever it is said. It gives a hint at
+the cause and never more. What is a refusal elsewhere gives none: nothing has ended here.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,10 +47,11 @@ def written(beside: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _hints(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The one cause that all operations which connect the code with a cause agree on; codes with several are left out."""
+def _hints(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The one cause on which all operations agree that connect the code with any; none where one takes it for an end."""
     found: dict[str, set[str]] = {}
+    ends = {row["code"] for row in rows if row["proves"] != Proves.NOTHING}
     for row in rows:
-        if row["hint"]:
+        if row["hint"] and row["code"] not in ends:
             found.setdefault(row["code"], set()).add(row["hint"])
     return {code: next(iter(hints)) for code, hints in found.items() if len(hints) == 1}

@@ -15,9 +15,9 @@ SEEDS = sorted((Path(__file__).parents[1] / "seeds").glob("*.json"))
 
 
 @pytest.mark.timeout(1_800)
-def test_many_seeds_without_a_violation(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thousand_seeds_without_a_violation(capsys: pytest.CaptureFixture[str]) -> None:
     """100,000 payments and more, each with at least one fault on average, on both cores; twenty thousand seeds are `make prove`."""
-    report = _report(Options(payments=100), seeds=1000)
+    report = _report(Options(payments=100), seeds=1_000)
     with capsys.disabled():
         print(f"\ntown: {report.seeds} seeds, {report.payments} payments, {report.faults} faults, {report.steps} steps checked, "
               f"{report.table()['states_reached']} states, never {report.never}")  # fmt: skip

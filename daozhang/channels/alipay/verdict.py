@@ -35,7 +35,7 @@ def look_up(op: str, *codes: str) -> tuple[str, Row]:
         row = table.get(op, code)
         if row is not None:
             return code, row
-    return codes[0], table.unseen(codes[0])
+    return codes[0], next((row for row in map(table.unseen, codes) if row.hint), UNSEEN)
 
 
 @cache
