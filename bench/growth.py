@@ -24,7 +24,8 @@ _STEP = 50_000
 # What the product writes for one code payment of Alipay, in its order: a payment ends while sixty-four others begin. Ids as ours look: 10 letters of time, bucket and chance; all of one merchant, the hardest case for its indexes.
 _FILL = """
 with n as (select i, 'pay_' || lpad(upper(to_hex((1795000000000 + i * 40)::bigint)), 10, '0')
-    || translate(upper(substr(md5(i::text || $7), 1, 16)), 'ILOU', 'JKMN') as id from generate_series($1::bigint, $2::bigint) i),
+    || translate(upper(substr(md5(i::text || $7), 1, 16)), 'ILOU', 'JKMN') as id,
+    (lpad(to_hex((1795000000000 + i * 40)::bigint), 12, '0') || substr(md5(i::text || $7), 1, 20))::uuid as number from generate_series($1::bigint, $2::bigint) i),
 p as (
     insert into payment (id, bucket, merchant, store, till, merchant_order_no, amount_fen, currency, method, channel, account,
         livemode, subject, code_mask, metadata, created_ms, state, version, evidence_n, sends, send_out, asked_ms, window_end_ms,
@@ -37,16 +38,14 @@ p as (
         '2026112322001' || lpad(i::text, 15, '0'), 1795000000100 + i * 40, 1795000000100 + i * 40, 2, 0, '', null, null from n order by i),
 e as (
     insert into evidence (bucket, payment, n, at_ms, kind, who, op, proves, code, text, refund, detail)
-    select $3::smallint, id, k, 1795000000000 + i * 40 + k, case k when 1 then 'asked' else 'answered' end,
+    select $3::smallint, number, k, 1795000000000 + i * 40 + k, case k when 1 then 'asked' else 'answered' end,
         case k when 1 then 'serve' else 'alipay' end, 'pay', case k when 1 then '' else 'captured' end,
         case k when 1 then '' else '10000' end, case k when 1 then '' else 'Success' end, '', case k when 1 then '{}' else
-        jsonb_build_object('code', '10000', 'msg', 'Success', 'trade_no', '2026112322001' || lpad(i::text, 15, '0'),
-            'out_trade_no', 'DZ' || substr(id, 5), 'total_amount', '12.50', 'receipt_amount', '12.50', 'buyer_pay_amount', '12.50', 'gmt_payment',
-            '2026-11-23 10:00:00', 'trail', '115 10.1 0.1 0.2 9.9 0.2') end
+        to_jsonb('1ff|115 10.1 0.1 0.2 9.9 0.2|=c|=t|2026112322001' || lpad(i::text, 15, '0') || '|2026-11-23 10:00:00|=o|12.50|12.50|12.50') end
     from n, generate_series(1, 2) k order by i + k * 64, k),
 t as (
     insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
-    select $3::smallint, id, k.kind, k.debit, k.credit, k.fen, 1795000000100 + i * 40
+    select $3::smallint, number, k.kind, k.debit, k.credit, k.fen, 1795000000100 + i * 40
     from n, (values (0, 'doubt', 'in_doubt:alipay', 'suspense', 1250), (1, 'capture', 'clearing:alipay', 'in_doubt:alipay', 1250),
         (2, 'earned', 'suspense', 'payable', 1250), (3, 'fee', 'payable', 'fee_income', 5)) k (at, kind, debit, credit, fen)
     order by i + least(at, 1) * 64, at),

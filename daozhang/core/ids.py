@@ -13,6 +13,7 @@ BUCKETS = 256
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {letter: at for at, letter in enumerate(_ALPHABET)}
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+_IN_PYTHON = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _ULID = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
 ULID_LENGTH = 26
 
@@ -25,8 +26,19 @@ def bucket_of_merchant(merchant: str) -> int:
 def ulid(at_ms: int, random: bytes, bucket: int) -> str:
     """26 letters and digits: 48 bits of time, 8 bits of bucket, 72 random bits (9 bytes)."""
     must(len(random) == 9 and 0 <= bucket < BUCKETS and 0 <= at_ms < 1 << 48, "a ULID has 48 + 8 + 72 bits")
-    number = (at_ms << 80) | (bucket << 72) | int.from_bytes(random, "big")
+    return ulid_of((at_ms << 80) | (bucket << 72) | int.from_bytes(random, "big"))
+
+
+def ulid_of(number: int) -> str:
+    """The ULID of 128 bits."""
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def hex_of_ulid(text: str) -> str:
+    """A ULID's 128 bits as 32 digits of base 16, in the same order. Raises ValueError when the text is none."""
+    if not is_ulid(text):
+        raise ValueError("not a ULID")
+    return f"{int(text.translate(_IN_PYTHON), 32):032x}"
 
 
 def is_ulid(text: str) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from daozhang.core.evidence import Evidence
+from daozhang.core.ids import ulid_of
 from daozhang.core.payment import Method, Payment, State, Undone
 from daozhang.core.refund import Refund, RefundKind, RefundState
-from daozhang.store.thin import whole
+from daozhang.store.short import lengthened
 
 PAYMENT = ", ".join(field.name for field in fields(Payment))
 REFUND = ", ".join(field.name for field in fields(Refund))
@@ -43,5 +44,6 @@ def refund_of(row: Mapping[str, Any]) -> Refund:
 
 def evidence_of(row: Mapping[str, Any]) -> Evidence:
     values = dict(row)
-    values["detail"] = whole(_json(values["detail"]))
+    values["payment"] = "pay_" + ulid_of(values["payment"].int)
+    values["detail"] = lengthened(_json(values["detail"]), values["payment"], values["code"], values["text"])
     return Evidence(**values)

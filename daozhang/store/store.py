@@ -29,6 +29,7 @@ from daozhang.store.rollout import PgRollouts
 from daozhang.store.rows import EVIDENCE, PAYMENT, REFUND, evidence_of, payment_of, refund_of
 from daozhang.store.seal import Seal
 from daozhang.store.stated import PgStatements
+from daozhang.store.thin import number_of
 from daozhang.store.webhooks import PgWebhooks
 
 log = logging.getLogger("daozhang.store")
@@ -173,10 +174,12 @@ class PgStore(PgDirectory, PgReading, PgWebhooks, PgRequestLog, PgFleet, PgAnnou
         return payment_of(row) if row else None
 
     async def evidence(self, payment_id: str) -> list[Evidence]:
+        if _bucket(payment_id) is None:
+            return []
         rows = await self._pool.fetch(
-            f"select {EVIDENCE} from evidence where bucket = $1 and payment = $2 order by n",
+            f"select {EVIDENCE} from evidence where bucket = $1 and payment = $2::text::uuid order by n",
             _bucket(payment_id),
-            payment_id,
+            number_of(payment_id),
         )
         return [evidence_of(row) for row in rows]
 

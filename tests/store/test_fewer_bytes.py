@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from daozhang.core.evidence import Evidence
 from daozhang.core.faults import KeyUsed
 from daozhang.core.payment import Payment, State
 from daozhang.core.ports import Change, Key
@@ -20,7 +24,9 @@ from daozhang.flow.pen import event
 from daozhang.store.embedded import Embedded
 from daozhang.store.migrate import HERE, migrate
 from daozhang.store.seal import Seal
+from daozhang.store.short import lengthened, shortened
 from daozhang.store.store import PgStore
+from daozhang.store.thin import number_of
 from tests.store.kit import NOW, attempt, merchant, new_id, past_the_horizon, step, tick
 from tests.store.test_announcements import place, speaker
 
@@ -113,23 +119,82 @@ _TRAILS: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("trail", "stored"), _TRAILS, ids=str)
-async def test_a_trail_is_read_as_it_was_handed_in(store: PgStore, link: asyncpg.Connection, trail: Any, stored: Any) -> None:
+async def _kept(store: PgStore, link: asyncpg.Connection, **facts: Any) -> tuple[Evidence, Any]:
+    """A line with these facts, as it is read back, once what is read is what was handed in; and its detail as it is stored."""
     begun = step(attempt(merchant()), State.SENT)
-    (said,) = begun.evidence
-    lines = (replace(said, detail={"code": "10000", "trail": trail}),)
+    lines = (replace(begun.evidence[0], **facts),)
     p = await store.apply(replace(begun, evidence=lines))
     found = await store.evidence(p.id)
     assert found == list(lines)
+    text = await link.fetchval("select detail::text from evidence where bucket = $1 and payment = dz_number($2)", p.bucket, p.id)
+    return found[0], json.loads(text)
+
+
+@pytest.mark.parametrize(("trail", "stored"), _TRAILS, ids=str)
+async def test_a_trail_is_read_as_it_was_handed_in(store: PgStore, link: asyncpg.Connection, trail: Any, stored: Any) -> None:
+    line, kept = await _kept(store, link, detail={"code": "10000", "of": "nobody", "trail": trail})
     if isinstance(trail, dict):
-        assert list(found[0].detail["trail"]) == sorted(trail, key=lambda name: (len(name), name))
-    text = await link.fetchval("select detail::text from evidence where bucket = $1 and payment = $2", p.bucket, p.id)
-    assert json.loads(text)["trail"] == stored
+        assert list(line.detail["trail"]) == sorted(trail, key=lambda name: (len(name), name))
+    assert kept["trail"] == stored
+
+
+_REPLY = {"msg": "Success", "code": "10000", "trade_no": "2026", "total_amount": "12.50"}
+_DETAILS: list[tuple[dict[str, Any], Any]] = [
+    (_REPLY, "4e|=c|=t|2026|12.50"),
+    ({"code": "10001", "msg": "10000", "trail": _TIMES}, "7|115 10.1 0.0 3 10.1 0.25|10001|=c"),
+    ({"code": ""}, "2|"),
+    ({"respMsg": "成功[0000000]", "origRespCode": "00"}, "400400000000000000|成功[0000000]|00"),
+    ({}, {}),
+    *((kept, kept) for kept in (
+        {**_REPLY, "unheard_of": "x"}, {"code": "a|b"}, {"code": "=c"}, {"code": 10000}, {"code": None}, {"code": ["x"]}, {"announcement": "ann_1"},
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("detail", "stored"), _DETAILS, ids=str)
+async def test_a_detail_is_read_as_it_was_handed_in(store: PgStore, link: asyncpg.Connection, detail: dict[str, Any], stored: Any) -> None:
+    line, kept = await _kept(store, link, code="10000", text="Success", detail=detail)
+    assert list(line.detail) == sorted(detail, key=lambda name: (len(name), name))
+    assert kept == stored
+
+
+async def test_our_own_order_number_is_not_stored_again(store: PgStore, link: asyncpg.Connection) -> None:
+    begun = step(attempt(merchant()), State.SENT)
+    ours, anothers = "DZ" + begun.payment.id[4:], "DZ" + "0" * 26
+    for number, stored in ((ours, "=o"), (anothers, anothers)):
+        line = replace(begun.evidence[0], detail={"out_trade_no": number})
+        assert shortened(line) == "20|" + stored
+        assert lengthened("20|" + stored, line.payment, line.code, line.text) == line.detail
+
+
+_TEXTS = st.text("=|cto 01☂", max_size=4)
+_VALUES = _TEXTS | st.none() | st.integers() | st.dictionaries(st.sampled_from(["done", "reused", "x"]), st.integers(0, 9) | _TEXTS)
+
+
+@given(st.dictionaries(st.sampled_from(["trail", "code", "msg", "why", "out_trade_no", "other"]), _VALUES), _TEXTS, _TEXTS)
+def test_whatever_a_line_says_is_read_back(detail: dict[str, Any], code: str, text: str) -> None:
+    line = Evidence("pay_" + "0" * 26, 1, 5, "answered", "alipay", code=code, text=text, detail=detail)
+    assert lengthened(json.loads(json.dumps(shortened(line))), line.payment, code, text) == detail
+
+
+async def test_a_number_is_the_ids_letters(link: asyncpg.Connection) -> None:
+    ids = [new_id("pay", bucket) for bucket in (0, 7, 255)] + ["pay_" + "0" * 26, "pay_7" + "Z" * 25]
+    for ident in ids:
+        assert await link.fetchval("select dz_number($1)::text", ident) == str(UUID(number_of(ident)))
+        assert await link.fetchval("select dz_payment(dz_number($1))", ident) == ident
+    for other in ("pay_8" + "0" * 25, "pay_x", "", "pay_" + "I" * 26, "pay_" + "a" * 26):
+        assert await link.fetchval("select dz_number($1)", other) is None
+        with pytest.raises(ValueError, match="not a ULID"):
+            number_of(other)
+
+
+async def test_an_id_that_is_none_has_no_story(store: PgStore) -> None:
+    assert await store.evidence("pay_x") == []
 
 
 @pytest.fixture
 async def older(tmp_path: Path) -> AsyncIterator[str]:
-    """A database as it was before this schema."""
+    """A database as it was before these schemas."""
     shutil.copytree(HERE / "schema", tmp_path / "old" / "schema")
     for file in (tmp_path / "old" / "schema").iterdir():
         if file.name >= "030":
@@ -179,7 +244,7 @@ async def test_a_database_with_rows_goes_on(older: str) -> None:
         ended = told(step(found, State.PAID), "payment.paid")
         await store.apply(ended)
         assert [row.data for row in (await store.events(p.merchant)).rows] == [data, ended.events[0].data]
-        postings = await link.fetch("select seq, kind, amount_fen from transfer where bucket = $1 and payment = $2 order by seq", p.bucket, p.id)
+        postings = await link.fetch("select seq, kind, amount_fen from transfer where bucket = $1 and payment = dz_number($2) order by seq", p.bucket, p.id)
         assert [tuple(row) for row in postings] == [(1, "doubt", 1250), (2, "capture", 1250), (3, "earned", 1250)]
         assert (await store.evidence(p.id))[0].detail == {"trail": _TIMES}
         assert await store.key(p.merchant, "钥匙 1") == (Key("钥匙 1", "ab" * 32), p.id)

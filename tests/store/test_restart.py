@@ -18,6 +18,7 @@ from daozhang.store.batch import Lane
 from daozhang.store.embedded import Embedded
 from daozhang.store.seal import Seal
 from daozhang.store.store import PgStore
+from daozhang.store.thin import written
 from tests.store.kit import attempt, merchant, sent, step
 
 SEAL = Seal(b"k" * 32)
@@ -37,7 +38,7 @@ async def test_a_batch_sent_again_is_applied_once(dsn: str, store: PgStore, link
         step(attempt(m, "held"), State.SENT),
         step(replace(known, version=7), State.UNKNOWN),
     ]
-    text = batch._encode(changes).decode()
+    text = batch._encode([written(change) for change in changes]).decode()
     first = await link.fetchval(batch._APPLY, lane._id, 1, text)
     again = await link.fetchval(batch._APPLY, lane._id, 1, text)
     assert first == again
@@ -55,7 +56,7 @@ async def test_a_batch_that_is_still_being_committed_is_waited_for(
 ) -> None:
     lane = Lane(dsn, nobody)
     change = step(attempt(merchant()), State.SENT)
-    text = batch._encode([change]).decode()
+    text = batch._encode([written(change)]).decode()
     other = await asyncpg.connect(dsn)
     try:
         async with link.transaction():
@@ -99,7 +100,7 @@ async def test_connections_are_cut_again_and_again(dsn: str, link: asyncpg.Conne
         await asyncio.gather(cutting, return_exceptions=True)
         await store.close()
     assert cuts >= 12
-    assert await link.fetchval("select count(*) from transfer join payment p on p.id = payment where merchant = $1", m.id) == rounds * 60 * 3
+    assert await link.fetchval("select count(*) from transfer join payment p on p.id = dz_payment(payment) where merchant = $1", m.id) == rounds * 60 * 3
 
 
 async def test_the_server_is_killed_under_load(own_server: Embedded) -> None:

@@ -112,7 +112,8 @@ begin
     ),
     told as (
         insert into evidence (bucket, payment, n, at_ms, kind, who, op, proves, code, text, refund, detail)
-        select w.bucket, w.id, e.n, e.at_ms, e.kind, e.who, e.op, e.proves, e.code, e.text, e.refund, e.detail
+        select w.bucket, (w.change ->> 'number')::uuid, e.n, e.at_ms, e.kind, e.who, e.op, e.proves, e.code, e.text, e.refund,
+            e.detail
         from written w, jsonb_to_recordset(w.change -> 'evidence') as e(
             n integer, at_ms bigint, kind text, who text, op text, proves text, code text, text text, refund text,
             detail jsonb)
@@ -138,13 +139,13 @@ begin
             excluded.version
     ),
     posted as materialized (
-        select w.bucket, w.id, w.merchant, w.i, t.ordinality, t.value,
+        select w.bucket, (w.change ->> 'number')::uuid as number, w.merchant, w.i, t.ordinality, t.value,
             coalesce(w.change #>> '{evidence,-1,at_ms}', w.change #>> '{events,-1,at_ms}')::bigint as at_ms
         from written w, jsonb_array_elements(w.change -> 'transfers') with ordinality as t
     ),
     postings as (
         insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
-        select p.bucket, p.id, p.value ->> 'kind', p.value ->> 'debit', p.value ->> 'credit',
+        select p.bucket, p.number, p.value ->> 'kind', p.value ->> 'debit', p.value ->> 'credit',
             (p.value ->> 'amount_fen')::bigint, p.at_ms
         from posted p order by p.i, p.ordinality
     ),

@@ -59,10 +59,10 @@ begin
         end if;
     end if;
     insert into evidence (bucket, payment, n, at_ms, kind, who, op, proves, code, text, refund, detail)
-    select (w.value #>> '{payment,bucket}')::smallint, e.payment, e.n, e.at_ms, e.kind, e.who, e.op, e.proves, e.code,
+    select (w.value #>> '{payment,bucket}')::smallint, (w.value ->> 'number')::uuid, e.n, e.at_ms, e.kind, e.who, e.op, e.proves, e.code,
         e.text, e.refund, e.detail
     from jsonb_array_elements(p_changes) w, jsonb_to_recordset(w.value -> 'evidence') as e(
-        payment text, n integer, at_ms bigint, kind text, who text, op text, proves text, code text, text text,
+        n integer, at_ms bigint, kind text, who text, op text, proves text, code text, text text,
         refund text, detail jsonb);
     insert into event (bucket, merchant, type, subject, at_ms, data)
     select (w.value #>> '{payment,bucket}')::smallint, w.value #>> '{payment,merchant}', e.type, e.subject, e.at_ms, e.data
@@ -70,7 +70,7 @@ begin
         type text, subject text, at_ms bigint, data jsonb);
     if p_posts then
         with posted as materialized (
-            select (w.value #>> '{payment,bucket}')::smallint as bucket, w.value #>> '{payment,id}' as id,
+            select (w.value #>> '{payment,bucket}')::smallint as bucket, (w.value ->> 'number')::uuid as number,
                 w.value #>> '{payment,merchant}' as merchant, t.value ->> 'kind' as kind, t.value ->> 'debit' as debit,
                 t.value ->> 'credit' as credit, (t.value ->> 'amount_fen')::bigint as fen,
                 coalesce(w.value #>> '{evidence,-1,at_ms}', w.value #>> '{events,-1,at_ms}')::bigint as at_ms
@@ -78,7 +78,7 @@ begin
         ),
         postings as (
             insert into transfer (bucket, payment, kind, debit, credit, amount_fen, at_ms)
-            select p.bucket, p.id, p.kind, p.debit, p.credit, p.fen, p.at_ms from posted p
+            select p.bucket, p.number, p.kind, p.debit, p.credit, p.fen, p.at_ms from posted p
         )
         insert into balance (bucket, merchant, account, fen)
         select s.bucket, s.merchant, s.account, sum(s.fen)

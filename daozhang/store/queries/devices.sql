@@ -82,7 +82,7 @@ begin
             ) d
             left join lateral (
                 select true as heard from evidence w
-                where w.bucket = b and w.payment = l.subject and w.op = 'announce' and w.kind = 'told'
+                where w.bucket = b and w.payment = dz_number(l.subject) and w.op = 'announce' and w.kind = 'told'
                     and w.detail ->> 'announcement' = 'ann_' || md5(l.subject || ' ' || d.id || ' ' || k.kind)
                 limit 1
             ) h on true
