@@ -25,6 +25,9 @@ from daozhang.store.thin import written
 
 log = logging.getLogger("daozhang.store")
 MOST_ROWS = 256
+# A batch is made up after so many turns of the loop: what is ready to be written in the same moment goes with it (a quarter
+# of PostgreSQL's work at 64 in flight, a tenth of ours); where nothing else is ready a turn takes no time.
+_TURNS = 2
 MOST_WAITING = 20_000  # changes in one lane's queue; more would wait longer than anybody stays
 PATIENCE_S = 5.0  # how long a caller waits for a database that is away
 _TRY_AT_LEAST_S = 0.5
@@ -116,6 +119,8 @@ class Lane:
             if not self._queue:
                 self._wake.clear()
                 await self._wake.wait()
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             batch = self._next_batch()
             try:
                 await self._commit(batch)
