@@ -279,6 +279,8 @@ def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     blank = f.proves in (Proves.NOTHING, Proves.NOT_SENT)
     p = changed(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
+    if blank and m.undone_vanishes and p.undone in ACCEPTED:
+        p = changed(p, absent=0)  # the order may have come meanwhile: "no such order" must be said twice in a row
     if p.proven:
         return _learn_recheck(p, f, m, now)
     if p.state is State.SENT:

@@ -142,6 +142,21 @@ def test_what_was_not_found_before_an_undo_says_nothing_of_an_order_that_comes_a
     assert learn(asking(once, Op.QUERY, m, NOW + 90_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 90_100).state is State.CLOSED
 
 
+def test_no_such_order_must_be_said_twice_in_a_row() -> None:
+    """P2, UnionPay: undone before the order came; not found; an answer that said nothing; it came and was charged; not found once, falsely."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undone=Undone.ABSENT, give_up=True, queries=2, absent=1,
+                first_undo_ms=NOW + 12_000, last_undo_ms=NOW + 12_000, last_query_ms=NOW + 13_000, last_answer_ms=NOW + 13_100)  # fmt: skip
+    for blank in (Proves.NOTHING, Proves.NOT_SENT):
+        unclear = learn(asking(p, Op.QUERY, m, NOW + 45_000), Op.QUERY, Finding(blank), m, NOW + 45_100)
+        once = learn(asking(unclear, Op.QUERY, m, NOW + 109_000), Op.QUERY, Finding(Proves.ABSENT), m, NOW + 109_100)
+        assert not once.proven
+        again = plan(once, m, NOW + 109_100, False)
+        # Within half a minute: who is charged between two such answers is told of by the second one, however far behind it is.
+        assert again is not None and again[0] is Op.QUERY and again[1] - NOW - 109_100 < 30_000
+        assert learn(asking(once, Op.QUERY, m, again[1]), Op.QUERY, Finding(Proves.ABSENT), m, again[1] + 100).state is State.CLOSED
+
+
 def test_an_order_that_is_shown_after_its_undo_was_taken_opens_the_undo_again() -> None:
     """P2, UnionPay: undone before the order came; it came, was shown as under way, and one "no such order" was taken for its end."""
     m = manners("unionpay")
