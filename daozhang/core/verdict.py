@@ -56,12 +56,20 @@ UNDO_TAKES_MS = 20_000  # from the window's end: an undo, a query after it, and 
 
 
 def judge(p: Payment) -> Judgement:
-    """Verdict, money and whether a new charge is safe, from the proven state alone."""
+    """Verdict, money and whether a new charge is safe, from the proven state alone; while a signed notify speaks against "nothing
+    was taken" and no query has decided between them, neither is claimed."""
     verdict, money = _OF_STATE[p.state]
+    if contradicted(p):
+        return Judgement(Verdict.CHECKING, Money.UNRESOLVED, False, p.recheck_ms + UNDO_TAKES_MS)
     if p.state is State.SURPLUS and p.refunded_fen >= p.captured_fen > 0:
         verdict, money = Verdict.RETURNED, Money.RETURNED
     safe = verdict in (Verdict.NOT_PAID, Verdict.RETURNED) and p.state is not State.SURPLUS
     return Judgement(verdict, money, safe, _resolve_by(p))
+
+
+def contradicted(p: Payment) -> bool:
+    """Told as not taken, and a signed notify says otherwise. Not of a reversed payment: its charge is known and went back, and its notify may come at any time."""
+    return p.state in (State.NOT_PAID, State.CLOSED) and p.capture_seen and p.recheck_ms > 0
 
 
 def _resolve_by(p: Payment) -> int:

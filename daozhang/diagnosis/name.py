@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from daozhang.core.evidence import Evidence, Op, Proves
 from daozhang.core.payment import NOTHING_TAKEN, OPEN, Method, Payment, State, Undone
+from daozhang.core.verdict import contradicted
 from daozhang.diagnosis.cause import UNKNOWN, Cause, Words, get, shelf
 from daozhang.diagnosis.explain import Step, explain, explain_rule
 from daozhang.diagnosis.facts import DARK_MS, NOBODY_LOOKED, Around, Crowd, Facts, Terminal, untold
@@ -212,7 +213,7 @@ def _name_of(cause: Cause, p: Payment | None, crowd: Crowd | None) -> str:
 
 
 def _no_money(p: Payment, evidence: Sequence[Evidence], facts: Facts) -> CauseNamed | None:
-    if p.state not in NOTHING_TAKEN:
+    if p.state not in NOTHING_TAKEN or contradicted(p):
         return None
     decides = (f"evd_{p.id[4:]}_{p.decided_by}",) if p.decided_by else ()
     if (p.refusal or {}).get("code") == "NEVER_SENT" and any(call.proves == Proves.NOT_SENT for call in facts.calls):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from daozhang.core.payment import Payment, State
-from daozhang.core.verdict import Judgement, Verdict
+from daozhang.core.verdict import Judgement, Verdict, contradicted
 from daozhang.diagnosis import verdicts as say
 from daozhang.diagnosis.cause import Steps, Words
 from daozhang.diagnosis.name import Named
@@ -79,6 +79,8 @@ def by_when(payment: Payment, judged: Judgement) -> Words | None:
             "zh": f"{at} 前没有回答,就按商户设置处理",
             "en": f"without an answer by {at} the merchant's setting applies",
         }
+    if contradicted(payment):
+        return {"zh": f"渠道又说收到了这笔钱,{at} 前会再核实一次", "en": f"the channel now says that the money came; we verify again by {at}"}
     if payment.state is State.CREATED:
         return {"zh": f"还没有发给渠道,{at} 前会再核实", "en": f"not yet sent to the channel; we check again by {at}"}
     if payment.state is State.SURPLUS:

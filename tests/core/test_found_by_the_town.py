@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from daozhang.channels.shelf import Shelf
 from daozhang.core import refund
 from daozhang.core.evidence import Finding, Op, Proves
@@ -9,6 +11,7 @@ from daozhang.core.manners import Manners
 from daozhang.core.payment import State, Undone
 from daozhang.core.refund import Refund, RefundKind, RefundState
 from daozhang.core.resolve import asking, learn, plan
+from daozhang.core.verdict import Verdict, judge
 from daozhang.flow.find_out import due_ms
 from daozhang.flow.tell import picture
 from daozhang.sim.every import AMOUNT, START_MS, new_payment
@@ -155,6 +158,29 @@ def test_no_such_order_must_be_said_twice_in_a_row() -> None:
         # Within half a minute: who is charged between two such answers is told of by the second one, however far behind it is.
         assert again is not None and again[0] is Op.QUERY and again[1] - NOW - 109_100 < 30_000
         assert learn(asking(once, Op.QUERY, m, again[1]), Op.QUERY, Finding(Proves.ABSENT), m, again[1] + 100).state is State.CLOSED
+
+
+@pytest.mark.parametrize("state", [State.CLOSED, State.NOT_PAID])
+def test_while_a_signed_notify_speaks_against_the_end_that_was_told_neither_is_claimed(state: State) -> None:
+    """P1: told as not paid; a charge was notified; the query is behind. Nobody is told to charge again until it is decided."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=state, asked_ms=NOW, undo_tries=1, undone=Undone.ABSENT, decided_ms=NOW + 60_000, decided_by=1,
+                evidence_n=1, last_query_ms=NOW + 60_000, last_answer_ms=NOW + 60_000)  # fmt: skip
+    assert judge(p).safe_to_retry
+    charge = Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 55_000)
+    claimed = learn(p, Op.NOTIFY, charge, m, NOW + 90_000)
+    behind = learn(asking(claimed, Op.QUERY, m, NOW + 90_000), Op.QUERY, Finding(Proves.WAITING), m, NOW + 90_100)
+    for told in (claimed, behind):
+        seen = picture(told, None, (), NOW + 90_100, None)
+        assert (seen["verdict"], seen["money"], seen["safe_to_retry"], seen["why_no_money"]) == ("checking", "unresolved", False, None)
+        assert judge(told).resolve_by_ms > told.recheck_ms
+        assert "verify again by" in seen["by_when"]["en"] and "会再核实一次" in seen["by_when"]["zh"]
+    gone = behind
+    for at in (400_000, 1_100_000):
+        gone = learn(asking(gone, Op.QUERY, m, NOW + at), Op.QUERY, Finding(Proves.REVOKED), m, NOW + at)
+    assert judge(gone).verdict is Verdict.NOT_PAID and judge(gone).safe_to_retry
+    paid = learn(asking(behind, Op.QUERY, m, NOW + 400_000), Op.QUERY, charge, m, NOW + 400_000)
+    assert judge(paid).verdict is Verdict.PAID and paid.late
 
 
 def test_an_order_that_is_shown_after_its_undo_was_taken_opens_the_undo_again() -> None:
