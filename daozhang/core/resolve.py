@@ -21,6 +21,7 @@ _HOUR_MS = 3600 * 1000
 _BEIJING_MS = 8 * _HOUR_MS
 _DAY_MS = 24 * _HOUR_MS
 _LEFT_LATE_MS = 1_000  # a question leaves so long after the time written down for it at most, but for a store that is unwell
+_IN_A_ROW_MS = 30_000  # two answers further apart may have a charge between them which the second is too early to show
 ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
 
 
@@ -153,6 +154,8 @@ def _next_query(p: Payment, m: Manners) -> int:
 def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     """Undo and query take turns: an undo leaves at once after a query, a query decides after every undo."""
     least = polite_ms(p, m)
+    if _said_once(p, m):
+        return Op.QUERY, max(least, p.last_query_ms + m.every_ms)
     if p.undone in ACCEPTED:
         again = p.blanks or (_gaps(p, m) and p.last_query_ms > p.last_undo_ms)
         # Never 0, which would mean no timer: where queries are counted, an undo may leave before the first query.
@@ -175,7 +178,7 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     lost: the undo is repeated, for its answer tells.
     """
     undo_was_last = p.last_undo_ms >= p.last_query_ms
-    if undo_was_last and p.undone in ACCEPTED:
+    if _said_once(p, m) or (undo_was_last and p.undone in ACCEPTED):
         return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
     taken = p.capture_seen and not p.absent
     undoable = p.undone not in ACCEPTED and not taken and may_undo(p, m, now)
@@ -184,6 +187,11 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     age = max(p.last_answer_ms - p.first_undo_ms, 0)
     gap = next((gap for gap in m.deferred_gaps_ms if gap >= age // 8), m.deferred_gaps_ms[-1])
     return Op.QUERY, max(p.last_query_ms, p.last_undo_ms) + gap
+
+
+def _said_once(p: Payment, m: Manners) -> bool:
+    """Where "no such order" must be said twice in a row: it was just said once, and the second time follows soon."""
+    return m.undone_vanishes and p.undone in ACCEPTED and p.absent > 0 and not p.blanks and not p.capture_seen
 
 
 def undo_verb(p: Payment, m: Manners) -> Op:
@@ -278,9 +286,9 @@ def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 
 def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     blank = f.proves in (Proves.NOTHING, Proves.NOT_SENT)
+    if not p.proven and m.undone_vanishes and p.undone in ACCEPTED and (blank or now - p.last_answer_ms > _IN_A_ROW_MS):
+        p = changed(p, absent=0)  # the order may have come meanwhile
     p = changed(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
-    if blank and m.undone_vanishes and p.undone in ACCEPTED:
-        p = changed(p, absent=0)  # the order may have come meanwhile: "no such order" must be said twice in a row
     if p.proven:
         return _learn_recheck(p, f, m, now)
     if p.state is State.SENT:
