@@ -21,7 +21,8 @@ _HOUR_MS = 3600 * 1000
 _BEIJING_MS = 8 * _HOUR_MS
 _DAY_MS = 24 * _HOUR_MS
 _LEFT_LATE_MS = 1_000  # a question leaves so long after the time written down for it at most, but for a store that is unwell
-_IN_A_ROW_MS = 30_000  # two answers further apart may have a charge between them which the second is too early to show
+_IN_A_ROW_MS = 6_000  # two answers further apart may have a charge between them which the second is too early to show
+_SOON_MS = 3_000
 ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
 
 
@@ -155,7 +156,7 @@ def _next_undo(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     """Undo and query take turns: an undo leaves at once after a query, a query decides after every undo."""
     least = polite_ms(p, m)
     if _said_once(p, m):
-        return Op.QUERY, max(least, p.last_query_ms + m.every_ms)
+        return Op.QUERY, max(least, p.last_query_ms + _SOON_MS)
     if p.undone in ACCEPTED:
         again = p.blanks or (_gaps(p, m) and p.last_query_ms > p.last_undo_ms)
         # Never 0, which would mean no timer: where queries are counted, an undo may leave before the first query.
@@ -178,7 +179,9 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
     lost: the undo is repeated, for its answer tells.
     """
     undo_was_last = p.last_undo_ms >= p.last_query_ms
-    if _said_once(p, m) or (undo_was_last and p.undone in ACCEPTED):
+    if _said_once(p, m):
+        return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + _SOON_MS)
+    if undo_was_last and p.undone in ACCEPTED:
         return Op.QUERY, max(polite_ms(p, m), p.last_query_ms + m.every_ms)
     taken = p.capture_seen and not p.absent
     undoable = p.undone not in ACCEPTED and not taken and may_undo(p, m, now)
@@ -190,8 +193,11 @@ def _next_deferred(p: Payment, m: Manners, now: int) -> tuple[Op, int]:
 
 
 def _said_once(p: Payment, m: Manners) -> bool:
-    """Where "no such order" must be said twice in a row: it was just said once, and the second time follows soon."""
-    return m.undone_vanishes and p.undone in ACCEPTED and p.absent > 0 and not p.blanks and not p.capture_seen
+    """Where "no such order" must be said twice in a row: it was just said once, not at once after the undo, when the order may
+    still be on its way; the second time follows soon.
+    """
+    said = p.absent > 0 and not p.blanks and not p.capture_seen
+    return m.undone_vanishes and p.undone in ACCEPTED and said and p.last_query_ms - p.last_undo_ms >= m.every_ms
 
 
 def undo_verb(p: Payment, m: Manners) -> Op:
