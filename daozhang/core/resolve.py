@@ -22,7 +22,7 @@ _BEIJING_MS = 8 * _HOUR_MS
 _DAY_MS = 24 * _HOUR_MS
 _LEFT_LATE_MS = 1_000  # a question leaves so long after the time written down for it at most, but for a store that is unwell
 _IN_A_ROW_MS = 6_000  # two answers further apart may have a charge between them which the second is too early to show
-_SOON_MS = 3_000
+_SOON_MS = 3_000  # so that the second of them comes in that time, though a worker is late
 ACCEPTED = frozenset({Undone.UNPAID, Undone.PAID, Undone.ABSENT})
 
 
@@ -293,7 +293,7 @@ def _learn_pay(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
 def _learn_query(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     blank = f.proves in (Proves.NOTHING, Proves.NOT_SENT)
     if not p.proven and m.undone_vanishes and p.undone in ACCEPTED and (blank or now - p.last_answer_ms > _IN_A_ROW_MS):
-        p = changed(p, absent=0)  # the order may have come meanwhile
+        p = changed(p, absent=0)  # the order may have come meanwhile: what was said before says nothing of it
     p = changed(p, last_answer_ms=now, blanks=p.blanks + 1 if blank else 0)
     if p.proven:
         return _learn_recheck(p, f, m, now)
