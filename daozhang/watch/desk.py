@@ -18,7 +18,7 @@ from daozhang.watch.banks import Banks, Missing
 from daozhang.watch.change import LAG_MS, Burst, Usual, burst, sick_again, well_since
 from daozhang.watch.counts import DARK, EVERYWHERE, SLOT_MS, SPAN, Counts, Place, places, trouble_of
 from daozhang.watch.where import NO_BANK, Found, where
-from daozhang.watch.whose import SURE_OF_A_BANK, Ranked, Whose, identified, not_the_bank, whose
+from daozhang.watch.whose import SURE, Ranked, Whose, identified, not_the_bank, whose
 
 NEAR_MS = 120_000  # two that began so near may be one
 WATCHED_MS = 120_000  # without a relapse after a recovery: resolved
@@ -61,7 +61,7 @@ class Case:
     def clearer(self) -> float:
         """How clearly a bank must be missed before it is the place."""
         i = self.incident
-        return _WHICH_BANK if i.party == "bank" and i.probability >= SURE_OF_A_BANK else _CLEARER
+        return _WHICH_BANK if i.party == "bank" and i.probability >= SURE else _CLEARER
 
     def holds(self, one: Sighting) -> bool:
         at = self.behind if self.place[0] == "bank" else self.place
@@ -351,7 +351,7 @@ class Desk:
             case.incident = case.incident.to(Stage.MONITORING, recovered_ms=max(since, case.incident.onset_ms))
             case.well_ms = now_ms
             yield self._step(case, "incident.updated", now_ms)
-        else:
+        elif not self._over(case, now_ms):
             yield from self._think(case, now_ms)
         if case.fresh and case.incident.id in self.cases:
             yield from self._told_again(case, now_ms)
@@ -393,6 +393,10 @@ class Desk:
             event = "incident.opened"
         if event:
             yield self._step(case, event, now_ms)
+
+    def _over(self, case: Case, now_ms: int) -> bool:
+        """Whose it is was known, and no new ones come: those that are well again speak for no other place and no other party."""
+        return case.incident.stage is Stage.IDENTIFIED and now_ms - case.last_ms > LAG_MS[case.incident.trouble] + SLOT_MS
 
     def _missing(self, case: Case, first: int, last: int) -> Missing:
         """A bank is suspected later on only where its successes are clearly missing, or while it is suspected already."""

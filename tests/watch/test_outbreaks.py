@@ -64,6 +64,12 @@ def test_a_channel_is_not_named_while_its_payments_say_that_it_is_the_network_be
     assert wrong(Town(Plan(120, "clearing.outage")).run()) == []
 
 
+@pytest.mark.parametrize("seed", [115, 117])
+def test_a_bank_is_found_in_time_and_is_still_the_one_when_it_is_well_again(seed: int) -> None:
+    """115: its payments say that it is a bank, which one shows slowly. 117: those that were well again spoke for the clearing network."""
+    assert wrong(Town(Plan(seed, "bank.unavailable")).run()) == []
+
+
 @pytest.mark.prove
 @pytest.mark.timeout(3_600)
 def test_every_fault_of_many_worlds() -> None:
