@@ -17,6 +17,7 @@ from daozhang.api import plates as plate_pages
 from daozhang.api.auth import Guard
 from daozhang.api.bills import Bills
 from daozhang.api.causes import CauseDoors
+from daozhang.api.crowd import Crowd
 from daozhang.api.devices import DeviceDoors
 from daozhang.api.directory import DirectoryDoors
 from daozhang.api.events import Events
@@ -58,8 +59,9 @@ def doors_of(house: House, guard: Guard, building: "Building", payer: PayerPage)
 class Front:
     """Doors without parameters in their path are opened at once; the router and its middlemen serve all others."""
 
-    def __init__(self, app: Starlette, at_once: dict[tuple[str, str], Endpoint], scribe: Scribe) -> None:
+    def __init__(self, app: Starlette, at_once: dict[tuple[str, str], Endpoint], scribe: Scribe, crowd: Crowd) -> None:
         self._app, self._at_once, self._scribe = app, at_once, scribe
+        self.turned_away = crowd.turned_away
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._at_once.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -127,7 +129,15 @@ def build_app(house: House, building: Building) -> Front:
     at_once = {
         (method, path): endpoint for path, methods in by_path.items() if "{" not in path for method, endpoint in methods.items()
     }  # fmt: skip
-    return Front(Starlette(routes=routes, exception_handlers=handlers), at_once, scribe)
+
+    def told(path: str) -> None:
+        """Somebody was turned away: it counts, and no log has it."""
+        house.witness.served(f"POST {path}", 503, 0.0)
+        house.witness.unlogged(1)
+
+    begins = [door.path for door in doors if door.begins and door.method == "POST"]
+    crowd = Crowd(gate, house.clock, house.rand, begins, told)
+    return Front(Starlette(routes=routes, exception_handlers=handlers), at_once, scribe, crowd)
 
 
 def _by_method(methods: dict[str, Any]) -> Any:

@@ -54,6 +54,10 @@ class GateLimits:
     under_way: int = 2_000
 
 
+def too_many(later: str) -> Problem:
+    return Problem("overloaded", headers={"Retry-After": later})
+
+
 class Gate:
     """In front of every door that begins something with money.
 
@@ -77,13 +81,19 @@ class Gate:
         loop = asyncio.get_running_loop()
         if self._task is None:
             self._task = loop.create_task(self._watch(), name="gate")
-        most, lag_ms, queue_ms = self._limits, self.lag_ms, self._queue_ms()
-        late = lag_ms > most.lag_ms or queue_ms > most.queue_ms
-        if late or self._let_in >= most.at_once or self.under_way >= most.under_way:
+        if later := self.full():
             self.refused += 1
-            raise Problem("overloaded", headers={"Retry-After": "2" if late else "1"})
+            raise too_many(later)
         self.under_way += 1
         self._let_in += 1
+
+    def full(self) -> str:
+        """After how many seconds one may come again; empty: come in."""
+        most = self._limits
+        late = self.lag_ms > most.lag_ms or self._queue_ms() > most.queue_ms
+        if not late and self._let_in < most.at_once and self.under_way < most.under_way:
+            return ""
+        return "2" if late else "1"
 
     def leave(self) -> None:
         self.under_way -= 1

@@ -139,3 +139,10 @@ def respond(problem: Problem, language: str, request_id: str, path: str) -> Resp
     if kind.retryable:
         headers.setdefault("Retry-After", "1")
     return Response(msgspec.json.encode(body), kind.status, headers, "application/problem+json")
+
+
+def preferred(wanted: str) -> str:
+    """zh or en, by the first of the two that an Accept-Language names."""
+    wanted = wanted.lower()
+    places = {name: wanted.find(name) for name in ("zh", "en") if name in wanted}
+    return min(places, key=lambda name: places[name]) if places else "zh"

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from daozhang.api.auth import Caller, Guard, may
 from daozhang.api.farewell import Farewell
 from daozhang.api.limits import Gate, Limits
-from daozhang.api.problem import Problem, respond
+from daozhang.api.problem import Problem, preferred, respond
 from daozhang.api.shapes import no_twice
 from daozhang.channels.keys import BadKey
 from daozhang.channels.plug import NoBill
@@ -98,9 +98,7 @@ def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 def language_of(request: Request) -> str:
     """zh or en, by the first of the two that the caller names."""
-    wanted = request.headers.get("accept-language", "").lower()
-    places = {name: wanted.find(name) for name in ("zh", "en") if name in wanted}
-    return min(places, key=lambda name: places[name]) if places else "zh"
+    return preferred(request.headers.get("accept-language", ""))
 
 
 class Porter:

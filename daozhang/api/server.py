@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,8 +23,22 @@ class _TooMuch(Exception):
     """Raised inside the parser's callbacks, so that nothing of an oversized head is carried out."""
 
 
+TurnedAway = Callable[[bytes, bytes, list[tuple[bytes, bytes]]], bytes]  # method, target, headers: a whole answer, or nothing
+
+
+def _nobody(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    return b""
+
+
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that must say its whole head, then its whole body, and take its answer, in time and within size."""
+    """A connection that must say its whole head, then its whole body, and take its answer, in time and within size.
+
+    Who is ``turned_away`` has an answer here, and nothing else runs for it.
+    """
+
+    def __init__(self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any], turned_away: TurnedAway = _nobody) -> None:
+        super().__init__(config, server_state, app_state)
+        self._turned_away, self._refusal = turned_away, b""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -74,12 +88,29 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body, self._on_the_wire = True, 0
         self._arm(BODY_WITHIN_S)
-        super().on_headers_complete()
+        if self._plain():
+            self._refusal = self._turned_away(self.parser.get_method(), self.url, self.headers)
+        if not self._refusal:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._refusal:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body, self._on_the_wire = False, 0
         self._disarm()
-        super().on_message_complete()
+        if not self._refusal:
+            super().on_message_complete()
+            return
+        self.transport.write(self._refusal)
+        self._refusal = b""
+        self.on_response_complete()  # the connection is kept
+
+    def _plain(self) -> bool:
+        """Nothing before it waits for an answer, and nothing special is asked of the connection."""
+        free = self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+        return free and not self.expect_100_continue and self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -128,32 +159,40 @@ class GuardedProtocol(HttpToolsProtocol):
         return not self.cycle.response_complete
 
 
+class Entrance(Protocol):
+    """Takes connections in until it is closed (`ports.doorway`)."""
+
+    def close(self) -> None: ...
+
+
+Enter = Callable[[socket.socket, Callable[[], asyncio.Protocol]], Entrance]
+
+
 async def serve(
-    app: Any, host: str, port: int, *, reuse_port: bool = False, on_ready: Callable[[], None] = lambda: None
+    app: Any, listener: socket.socket, enter: Enter, turned_away: TurnedAway = _nobody, on_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that are under way."""
+    """Serve whoever comes to ``listener`` until SIGTERM or SIGINT, then finish the requests that are under way."""
     config = uvicorn.Config(
         app, http=GuardedProtocol, loop="none", lifespan="off", log_config=None, access_log=False,
-        timeout_keep_alive=IDLE_S, limit_concurrency=MOST_CONNECTIONS, backlog=2048, server_header=False,
-        proxy_headers=False,
+        timeout_keep_alive=IDLE_S, limit_concurrency=MOST_CONNECTIONS, server_header=False, proxy_headers=False,
         date_header=False, timeout_graceful_shutdown=8, ws="none",
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if reuse_port:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind((host, port))
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-
-    work = loop.create_task(server._serve(sockets=[listener]))
+    server, loop = uvicorn.Server(config), asyncio.get_running_loop()
+    work = loop.create_task(server._serve(sockets=[]))  # it has no socket of its own: connections are brought to it
     while not server.started and not work.done():
         await asyncio.sleep(0.01)
+    if work.done():
+        listener.close()
+        await work
+        return
+    entrance = enter(listener, lambda: GuardedProtocol(config, server.server_state, server.lifespan.state, turned_away))
+
+    def stop() -> None:
+        entrance.close()
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    if not work.done():
-        on_ready()
+    on_ready()
     await work
+    entrance.close()

@@ -17,6 +17,7 @@ from daozhang.gateway.abroad import Abroad
 from daozhang.gateway.certificate import context
 from daozhang.gateway.hub import Hub
 from daozhang.gateway.line import Line
+from daozhang.ports.doorway import Doorway, listen
 from daozhang.ports.heap import keep_still
 
 _SPARE_FILES = 200  # for the store, the logs and what is being accepted
@@ -36,10 +37,8 @@ async def run(settings: manual.Settings) -> None:
     await built.store.nobody_at(name, built.house.clock.now_ms())
     ear = await built.store.hear("dz_device", hub.notified)
     loop = asyncio.get_running_loop()
-    plain = await loop.create_server(lambda: Line(hub), "127.0.0.1", settings.mqtt_port, backlog=_BACKLOG)
-    secure = await loop.create_server(
-        lambda: Line(hub), settings.host, settings.mqtts_port, ssl=tls, ssl_handshake_timeout=5.0, backlog=_BACKLOG
-    )
+    plain = Doorway(listen("127.0.0.1", settings.mqtt_port, _BACKLOG), lambda: Line(hub))
+    secure = Doorway(listen(settings.host, settings.mqtts_port, _BACKLOG), lambda: Line(hub), tls)
     sweeping = asyncio.create_task(_sweep(hub), name="sweep")
     abroad = asyncio.create_task(_abroad(hub, settings.gateway_broker), name="external broker")
     stop = asyncio.Event()

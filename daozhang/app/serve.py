@@ -17,8 +17,11 @@ from daozhang.app.sandbox_link import SandboxLink
 from daozhang.core.stated import Release
 from daozhang.gateway.certificate import authority
 from daozhang.gateway.rollout_key import public_key
+from daozhang.ports.doorway import Doorway, listen
 from daozhang.ports.heap import keep_still
 from daozhang.ports.outward import SystemResolver
+
+_BACKLOG = 4_096  # the kernel's own limit where nobody has raised it
 
 
 async def run(settings: manual.Settings) -> None:
@@ -36,8 +39,8 @@ async def run(settings: manual.Settings) -> None:
     )  # fmt: skip
     app = build_app(built.house, building)
     try:
-        await serve(app, settings.host, settings.base_port, reuse_port=settings.serve_processes > 1,
-                    on_ready=lambda: print("ready", flush=True))  # fmt: skip
+        listener = listen(settings.host, settings.base_port, _BACKLOG, reuse_port=settings.serve_processes > 1)
+        await serve(app, listener, Doorway, app.turned_away, lambda: print("ready", flush=True))
     finally:
         await app.close()
         if sandbox is not None:

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 import tempfile
-from collections import defaultdict
+from collections import defaultdict, deque
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ class HttpNet:
     def __init__(self, clock: Clock, connections: int = 256) -> None:
         self._clock = clock
         self._room = asyncio.Semaphore(connections)
-        self._idle: dict[Place, list[Link]] = defaultdict(list)
+        self._idle: dict[Place, deque[Link]] = defaultdict(deque)
         self._open: set[Link] = set()
         self._tls: dict[ClientIdentity | None, ssl.SSLContext] = {}
 
@@ -76,9 +76,15 @@ class HttpNet:
                 link.abort()
                 raise
             if link.usable:
-                link.idle_since = asyncio.get_running_loop().time()
-                self._idle[place].append(link)
+                self._keep(place, link)
             return reply
+
+    def _keep(self, place: Place, link: Link) -> None:
+        """A burst needed many; those that nobody took for so long, the first ones in the row, are let go."""
+        idle, link.idle_since = self._idle[place], asyncio.get_running_loop().time()
+        while idle and idle[0].idle_since <= link.idle_since - _IDLE_S:
+            idle.popleft().abort()
+        idle.append(link)
 
     def _kept(self, place: Place) -> Link | None:
         """The connection that was used last; those that rested too long are let go."""

@@ -9,6 +9,7 @@ import httptools
 
 from daozhang.channels.twin import Heard, Said, Twin, Wire
 from daozhang.core.ports import Clock
+from daozhang.ports.doorway import Doorway, listen
 
 _MOST_BYTES = 1 << 20
 _IDLE_S = 60.0
@@ -136,11 +137,11 @@ def _peer_of(transport: Any) -> str:
 class OpenDoor:
     """A listening twin; `close` also ends the connections that are open."""
 
-    def __init__(self, server: asyncio.AbstractServer, doors: set[TwinDoor]) -> None:
-        self._server, self._doors = server, doors
+    def __init__(self, doorway: Doorway, doors: set[TwinDoor]) -> None:
+        self._doorway, self._doors = doorway, doors
 
     def close(self) -> None:
-        self._server.close()
+        self._doorway.close()
         for door in list(self._doors):
             with contextlib.suppress(OSError):
                 door.abort()
@@ -151,5 +152,4 @@ async def open_door(
 ) -> OpenDoor:
     """Listen for one twin, in TLS with a context."""
     doors: set[TwinDoor] = set()
-    loop = asyncio.get_running_loop()
-    return OpenDoor(await loop.create_server(lambda: TwinDoor(twin, clock, doors), host, port, backlog=1024, ssl=tls), doors)
+    return OpenDoor(Doorway(listen(host, port, 1024), lambda: TwinDoor(twin, clock, doors), tls), doors)

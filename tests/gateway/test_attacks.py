@@ -219,7 +219,7 @@ def test_a36_in_clear_on_loopback_only(system: System) -> None:
             if state == "0A" and int(port, 16) in wanted:
                 found[int(port, 16)] = socket.inet_ntoa(struct.pack("<I", int(host, 16)))
     assert found[system.base_port + 6] == "127.0.0.1" and wanted == found.keys()
-    assert 'create_server(lambda: Line(hub), "127.0.0.1"' in Path("daozhang/app/gateway.py").read_text()
+    assert 'listen("127.0.0.1", settings.mqtt_port' in Path("daozhang/app/gateway.py").read_text()
 
 
 def test_a19_two_boxes_with_one_identity_are_frozen(system: System) -> None:

@@ -188,6 +188,21 @@ async def test_one_connection_serves_many_calls(net: HttpNet) -> None:
     assert "connected" in trails[0] and all("reused" in trail and "connected" not in trail for trail in trails[1:])
 
 
+async def test_connections_that_only_a_burst_needed_are_let_go(net: HttpNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daozhang.ports.net._IDLE_S", 0.3)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        await answer(reader, writer)
+
+    async with Server(slow) as server:
+        await asyncio.gather(*(call(net, server.port) for _ in range(20)))
+        assert len(net._open) == 20
+        async with asyncio.timeout(10):
+            while len(net._open) > 2:  # the shop goes on with one at a time
+                assert (await call(net, server.port)).status == 200
+
+
 async def test_a_word_on_the_way_and_an_unasked_coding_are_read(net: HttpNet) -> None:
     packed = gzip.compress(b"hello again")
 
