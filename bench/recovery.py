@@ -41,13 +41,14 @@ async def until_paid(system: System, codes: list[str]) -> tuple[float, int]:
 
 async def kill(system: System, victim: str, runs: int) -> dict[str, Any]:
     took: list[float] = []
-    for _ in range(runs):
+    for run in range(runs):
         codes = await draw_codes(system, 400)
         await until_paid(system, codes)
         pid = system.state["pids"][victim]
         os.kill(pid[0] if isinstance(pid, list) else pid, signal.SIGKILL)
         seconds, _ = await until_paid(system, codes)
         took.append(seconds)
+        print(f"  {victim} {run + 1}/{runs}: {seconds:.2f} s", flush=True)
         await asyncio.sleep(6)  # a process that died young is started again more slowly, on purpose
     took.sort()
     return {"runs": runs, "p50_s": round(at(took, 0.5), 2), "p99_s": round(at(took, 0.99), 2), "worst_s": round(took[-1], 2)}
