@@ -33,7 +33,6 @@ _OUTSIDE = re.compile(
 CARRIERS = {
     "api/server.py": "the listening socket",
     "app/child.py": "starts the other processes",
-    "app/sandbox_link.py": "speaks to the sandbox's control, not to a channel",
     "app/up.py": "is a port free?",
     "cli/device.py": "a person is waiting",
     "cli/drill_live.py": "an audience is waiting",
