@@ -76,6 +76,8 @@ async def steady(
         client.hang_up()  # what this tool holds open is no leak of theirs
         await asyncio.sleep(_HUNG_UP_S)
         samples.append((time.monotonic(), *usage(system)))
+        if len(samples) % 6 == 0:
+            print(f"  {seconds - (end - time.monotonic()):.0f} s: {samples[-1][1]:.0f} MB, {samples[-1][2]} descriptors, {statuses}", flush=True)
     return statuses, samples, at(sorted(took), 0.99)
 
 
