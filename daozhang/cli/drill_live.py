@@ -24,6 +24,7 @@ from daozhang.cli.link import Link, fresh_key, state_of
 from daozhang.cli.say import Oops, Talk
 from daozhang.core.texts import ms_of_rfc3339
 from daozhang.sim.drill_asked import Open, polling
+from daozhang.sim.drill_asked import told as in_words
 from daozhang.sim.drill_file import Drill, Fault
 from daozhang.sim.drill_look import Episode, answer_of
 from daozhang.sim.drill_run import Ran, bins_of, ece_of, percentiles
@@ -238,13 +239,7 @@ class Live:
             until_s = (fault.until_s or self._drill.minutes * 60) * self._scale
             rows = told[name] = polling(opens, self._queries_s(name), fault.at_s * self._scale, until_s, self._moved_s)
             for one in rows:
-                zh, en = {"before": ("故障前", "before"), "during": ("故障中", "during"), "after": ("恢复后", "after")}[one["phase"]]
-                self._talk.say(
-                    f"{name} {zh}:无信息 {one['dark']} 笔,查询 {one['queries']} 次(不减速会问 {one['unthrottled']} 次),每笔 {one['per_payment']} 次({one['unthrottled_per_payment']}),"
-                    f"每分钟 {one['per_minute']} 次({one['unthrottled_per_minute']})",
-                    f"{name}, {en}: {one['dark']} dark payments, {one['queries']} queries (unthrottled {one['unthrottled']}), for each {one['per_payment']} ({one['unthrottled_per_payment']}), "
-                    f"a minute {one['per_minute']} ({one['unthrottled_per_minute']})",
-                )  # fmt: skip
+                self._talk.say(*in_words(name, one))
         return told
 
     def _queries_s(self, channel: str) -> list[float]:

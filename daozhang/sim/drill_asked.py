@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 PHASES = ("before", "during", "after")
+_PHASES = {"before": ("故障前", "before"), "during": ("故障中", "during"), "after": ("恢复后", "after")}
 DARK_S = 5.0
 
 
@@ -33,6 +34,20 @@ def polling(opens: Iterable[Open], queries: Iterable[float], from_s: float, unti
                      "per_minute": _per(asked[at], minutes), "unthrottled_per_payment": _per(eager[at], begun[at]),
                      "unthrottled_per_minute": _per(eager[at], minutes)})  # fmt: skip
     return rows
+
+
+def told(channel: str, row: dict[str, Any]) -> tuple[str, str]:
+    """One row in Chinese and English; what would be divided by nothing is left out."""
+    zh, en = _PHASES[row["phase"]]
+    said_zh = f"{channel} {zh}:无信息 {row['dark']} 笔,查询 {row['queries']} 次(不减速会问 {row['unthrottled']} 次)"
+    said_en = f"{channel}, {en}: {row['dark']} dark payments, {row['queries']} queries (unthrottled {row['unthrottled']})"
+    if row["per_payment"] is not None:
+        said_zh += f",每笔 {row['per_payment']:g} 次({row['unthrottled_per_payment']:g})"
+        said_en += f", for each {row['per_payment']:g} ({row['unthrottled_per_payment']:g})"
+    if row["per_minute"] is not None:
+        said_zh += f",每分钟 {row['per_minute']:g} 次({row['unthrottled_per_minute']:g})"
+        said_en += f", a minute {row['per_minute']:g} ({row['unthrottled_per_minute']:g})"
+    return said_zh, said_en
 
 
 def _split(times: Iterable[float], edges: Sequence[float]) -> list[int]:
