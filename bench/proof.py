@@ -1,12 +1,16 @@
 """The record of the simulated towns: seeds, payments, faults, violations, planted bugs, rare states; written to docs/proof.*.md.
 
-`python -m bench.proof --seeds 20000 --bugs 200 --docs docs`. ``--minutes`` ends the seeds earlier. Everything but the time is
-made again from the commit and the seeds.
+`python -m bench.proof --seeds 20000 --bugs 200 --docs docs`. ``--minutes`` or Ctrl-C ends the seeds earlier; what was played counts.
+With ``--record FILE`` a later run goes on where this one ended, as long as the code that moves money is the same. Everything but
+the time is made again from the commit and the seeds.
 """
 
 import argparse
-import resource
+import json
 import time
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from daozhang.sim import proof
@@ -16,29 +20,72 @@ from tests.sim.planted import Found, find_all
 PAYMENTS = 100
 
 
-def seeds(first: int, count: int, processes: int, minutes: float) -> tuple[proof.Report, float]:
-    """Play towns until all are played or the time is over; and how many payments a second of a core's time makes."""
-    report, began, told = proof.Report(), time.monotonic(), 0.0
-    before = _cpu_s()
-    results = proof.many(first, count, Options(payments=PAYMENTS), processes)
-    for result in results:
-        report.add(result)
-        took = time.monotonic() - began
-        if result.wrong:
-            print(f"{proof.line(result.seed, Options(payments=PAYMENTS))} {result.wrong[0]}", flush=True)
-        if took - told > 30:
-            told = took
-            print(f"{report.seeds}/{count} seeds, {report.payments} payments, {report.faults} faults, "
-                  f"{len(report.violations)} violations, {took:.0f} s", flush=True)  # fmt: skip
-        if minutes and took > minutes * 60:
-            break
-    results.close()  # ends the workers, whose time is counted then
-    return report, report.payments / max(_cpu_s() - before, 1e-6)
+@dataclass
+class Record:
+    """What was played so far, and of which code."""
+
+    first: int
+    code: str
+    report: proof.Report = field(default_factory=proof.Report)
+    bugs: list[Found] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Payments a second of a core."""
+        return self.report.payments / max(self.report.core_s, 1e-6)
+
+    @classmethod
+    def at(cls, path: Path | None, first: int) -> "Record":
+        """As it was left, or a new one. Raises SystemExit where it is about other code or other seeds."""
+        fresh = cls(first, code_of(Path("daozhang")))
+        if path is None or not path.exists():
+            return fresh
+        kept = json.loads(path.read_text("utf-8"))
+        if (kept["first"], kept["code"]) != (fresh.first, fresh.code):
+            raise SystemExit(f"{path} is the record of seeds from {kept['first']} on by the code {kept['code']}, not of {fresh.first} by {fresh.code}: "
+                             "name another file, or play that code")  # fmt: skip
+        report = proof.Report(**{**kept["report"], "rare": Counter(kept["report"]["rare"])})
+        return cls(fresh.first, fresh.code, report, [Found(*one) for one in kept["bugs"]])
+
+    def keep(self, path: Path | None) -> None:
+        if path is None:
+            return
+        told = {"first": self.first, "code": self.code, "report": {**vars(self.report), "rare": dict(self.report.rare)}, "bugs": [list(one) for one in self.bugs]}
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(told), "utf-8")
+        aside.replace(path)
 
 
-def _cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+def code_of(package: Path) -> str:
+    """A hash of the rooms whose code moves money."""
+    files = sorted(file for room in ("core", "channels", "flow", "store") for file in (package / room).rglob("*") if file.suffix in (".py", ".sql"))
+    whole = sha256()
+    for file in files:
+        whole.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return whole.hexdigest()[:12]
+
+
+def seeds(record: Record, count: int, processes: int, minutes: float, path: Path | None = None) -> None:
+    """Play towns until all are played, the time is over, or Ctrl-C."""
+    report, began, told, done = record.report, time.monotonic(), 0.0, record.report.seeds
+    results = proof.many(record.first + done, count - done, Options(payments=PAYMENTS), processes)
+    try:
+        for result in results:
+            report.add(result)
+            took = time.monotonic() - began
+            if result.wrong:
+                print(f"{proof.line(result.seed, Options(payments=PAYMENTS))} {result.wrong[0]}", flush=True)
+            if took - told > 30:
+                told = took
+                record.keep(path)
+                print(f"{report.seeds}/{count} seeds, {report.payments} payments, {report.faults} faults, "
+                      f"{len(report.violations)} violations, {took:.0f} s", flush=True)  # fmt: skip
+            if minutes and took > minutes * 60:
+                break
+    except KeyboardInterrupt:
+        print(f"ended at {report.seeds} seeds", flush=True)
+    results.close()  # ends the workers
+    record.keep(path)
 
 
 def page(report: proof.Report, rate: float, first: int, bugs: list[Found], zh: bool) -> str:
@@ -94,18 +141,20 @@ def main() -> None:
     words.add_argument("--minutes", type=float, default=0)
     words.add_argument("--bugs", type=int, default=0, help="hunt the planted bugs, each with so many seeds at most")
     words.add_argument("--docs", type=Path)
+    words.add_argument("--record", type=Path, help="a later run with the same file goes on where this one ended")
     given = words.parse_args()
-    bugs = []
-    for one in find_all(given.bugs, given.processes) if given.bugs else ():
-        bugs.append(one)
+    record = Record.at(given.record, given.first)
+    for one in find_all(given.bugs, given.processes) if given.bugs and not record.bugs else ():
+        record.bugs.append(one)
         print(f"{one.seeds:4} {one.town or '-':8} {one.name}: {one.why[:90]}", flush=True)
-    report, rate = seeds(given.first, given.seeds, given.processes, given.minutes)
-    print(f"{report.seeds} seeds, {report.payments} payments, {report.faults} faults, {rate:.0f} payments/s of a core, "
+    seeds(record, given.seeds, given.processes, given.minutes, given.record)
+    report, bugs = record.report, record.bugs
+    print(f"{report.seeds} seeds, {report.payments} payments, {report.faults} faults, {record.rate:.0f} payments/s of a core, "
           f"{len(report.violations)} violations, {report.table()['states_reached']} states, never {report.never}; "
           f"{sum(bool(one.seeds) for one in bugs)} of {len(bugs)} bugs found")  # fmt: skip
     if given.docs:
-        (given.docs / "proof.md").write_text(page(report, rate, given.first, bugs, True), "utf-8")
-        (given.docs / "proof.en.md").write_text(page(report, rate, given.first, bugs, False), "utf-8")
+        (given.docs / "proof.md").write_text(page(report, record.rate, given.first, bugs, True), "utf-8")
+        (given.docs / "proof.en.md").write_text(page(report, record.rate, given.first, bugs, False), "utf-8")
     if report.violations or any(not one.seeds for one in bugs):
         raise SystemExit(1)
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
+from time import process_time
 from typing import Any
 
 from daozhang.sim.crowd import Options, Town, play
@@ -22,6 +24,7 @@ class Result:
     faults: int
     wrong: list[str]
     rare: dict[str, int]
+    core_s: float = 0.0  # of a processor's time
 
 
 @dataclass
@@ -32,11 +35,13 @@ class Report:
     faults: int = 0
     violations: list[dict[str, Any]] = field(default_factory=list)
     rare: Counter[str] = field(default_factory=Counter)
+    core_s: float = 0.0
 
     def add(self, one: Result) -> None:
         self.seeds, self.payments = self.seeds + 1, self.payments + one.payments
         self.steps, self.faults = self.steps + one.steps, self.faults + one.faults
         self.rare.update(one.rare)
+        self.core_s += one.core_s
         if one.wrong:
             self.violations.append({"seed": one.seed, "wrong": one.wrong})
 
@@ -62,7 +67,15 @@ def one(seed: int, options: Options) -> Result:
 
 
 def _one(given: tuple[int, Options]) -> Result:
-    return one(*given)
+    began = process_time()
+    result = one(*given)
+    result.core_s = process_time() - began
+    return result
+
+
+def _undisturbed() -> None:
+    """Ctrl-C is for whoever asked; he ends his workers himself."""
+    signal(SIGINT, SIG_IGN)
 
 
 def many(first: int, seeds: int, options: Options, processes: int = 1) -> Generator[Result, None, None]:
@@ -71,7 +84,7 @@ def many(first: int, seeds: int, options: Options, processes: int = 1) -> Genera
     if processes == 1:
         yield from map(_one, work)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _undisturbed) as pool:
         yield from pool.imap(_one, work, chunksize=4)
 
 
