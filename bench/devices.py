@@ -190,7 +190,7 @@ async def mosquitto(port: int, count: int, per_s: float, seconds: float) -> dict
             await asyncio.sleep(1)
             process = psutil.Process(broker.pid)
             empty = process.memory_info().rss
-            names, came = [(f"d{number}", f"t/{number}") for number in range(count)], {}
+            names, came = [(f"d{number}", f"t/{number}") for number in range(count)], dict[str, float]()
             boxes, seconds_in = await connect(port, names, came)
             await asyncio.sleep(1)
             idle = (process.memory_info().rss - empty) / count

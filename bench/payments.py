@@ -28,11 +28,16 @@ from daozhang.core.ids import bucket_of_merchant, ulid
 _BARE = """
 import sys, uvloop
 from daozhang.api.server import serve
+from daozhang.ports.doorway import Doorway, listen
 async def app(scope, receive, send):
     while (await receive()).get("more_body"): pass
     await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"1400")]})
     await send({"type": "http.response.body", "body": b"x" * 1400})
-uvloop.run(serve(app, "127.0.0.1", int(sys.argv[1]), on_ready=lambda: print("ready", flush=True)))
+async def main():
+    await serve(app, listen("127.0.0.1", int(sys.argv[1]), 2_048), Doorway, on_ready=lambda: print("ready", flush=True))
+
+
+uvloop.run(main())
 """
 _CODE = "28" + "0" * 16
 

@@ -35,6 +35,7 @@ from daozhang.core.payment import Method, Payment
 from daozhang.core.ports import Change, Event
 from daozhang.core.resolve import asking, learn
 from daozhang.flow.house import House
+from daozhang.ports.doorway import Doorway, listen
 from daozhang.ports.outward import SystemResolver
 
 AMOUNT_FEN = 1250
@@ -141,7 +142,7 @@ def _steps(ident: str, told: dict[str, str], account: str, bucket: int, manners:
 
 
 async def _serve(app: Any, settings: manual.Settings) -> None:
-    await serve(app, settings.host, settings.base_port, on_ready=lambda: print("ready", flush=True))
+    await serve(app, listen(settings.host, settings.base_port, 2_048), Doorway, on_ready=lambda: print("ready", flush=True))
 
 
 def main() -> int:

@@ -79,9 +79,9 @@ def main() -> int:
     words.add_argument("--json", type=Path, default=None)
     given = words.parse_args()
     with System(given.base_port) as system:
-        told = {victim: asyncio.run(kill(system, victim, given.runs // 2)) for victim in ("serve", "postgres")}
+        told: dict[str, Any] = {victim: asyncio.run(kill(system, victim, given.runs // 2)) for victim in ("serve", "postgres")}
         time.sleep(70)  # what the kills left unproven is undone or found within its window
-        told["contradictions"] = asyncio.run(contradictions(system))  # type: ignore[assignment]
+        told["contradictions"] = asyncio.run(contradictions(system))
     for victim in ("serve", "postgres"):
         row = told[victim]
         print(f"kill -9 of {victim}: first good payment after p50 {row['p50_s']} s, p99 {row['p99_s']} s, worst {row['worst_s']} s, {row['runs']} runs")
