@@ -2,19 +2,22 @@
 minutes, or a channel's books, stood still for it: a fifth of a second every eight at 430 payments a second, measured.
 
 So what has lived for some seconds is set aside and not looked at any more; reference counts still free it the moment it is
-let go. Only a cycle that was alive when it was set aside stays until the next full round, a quarter of an hour at most.
+let go. Only a cycle that was alive when it was set aside stays until the next full round: in an hour, and in each process at a
+moment of its own, because whoever makes it stands still. (All in the same moment, a channel and a till waited for each other.)
+Measured over a minute at 200 payments a second: 75 such cycles, all of them closed connections, which leave none any more.
 """
 
 import asyncio
 import gc
+import os
 
 _EVERY_S = 5.0
-_FULL = 180  # rounds
+_FULL = 720  # rounds
 
 
 def keep_still() -> None:
     """From now on, for as long as the running loop runs."""
-    asyncio.get_running_loop().call_later(_EVERY_S, _round, 1)
+    asyncio.get_running_loop().call_later(_EVERY_S, _round, 1 + os.getpid() % (_FULL // 2))
 
 
 def _round(number: int) -> None:

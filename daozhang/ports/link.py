@@ -41,7 +41,7 @@ class Link(asyncio.Protocol):
         self.idle_since = 0.0
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._reply = Reply()
         self._head_done = self._body_until_close = False
         self._came = 0
@@ -102,7 +102,7 @@ class Link(asyncio.Protocol):
                 self._fail(Unreadable("HTTP_BODY_TRUNCATED", type(broken).__name__ if broken else "closed"))
             else:
                 self._fail(MaybeArrived("CONNECTION_RESET_AFTER_SEND", type(broken).__name__ if broken else "closed"))
-        self._transport = None
+        self._transport = self._parser = None  # parser and link know each other: nobody else would free them before long
         self._on_closed(self)
 
     # -- httptools -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Did it leave? Real sockets that misbehave in each way; nothing is ever sent twice."""
 
 import asyncio
+import gc
 import gzip
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -186,6 +188,20 @@ async def test_one_connection_serves_many_calls(net: HttpNet) -> None:
         trails = [(await call(net, server.port)).trail for _ in range(3)]
         assert server.requests == 3
     assert "connected" in trails[0] and all("reused" in trail and "connected" not in trail for trail in trails[1:])
+
+
+async def test_a_connection_that_is_lost_leaves_nothing_to_the_collector(net: HttpNet) -> None:
+    async with Server(answer) as server:
+        await call(net, server.port)
+    lost = weakref.ref(next(iter(net._open)))
+    gc.disable()
+    try:
+        await net.close()
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert lost() is None
+    finally:
+        gc.enable()
 
 
 async def test_connections_that_only_a_burst_needed_are_let_go(net: HttpNet, monkeypatch: pytest.MonkeyPatch) -> None:
