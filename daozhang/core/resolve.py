@@ -246,8 +246,9 @@ def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
         return changed(p, queries=p.queries + 1, last_query_ms=now)
     if p.state in (State.SENT, State.WAITING_PAYER, State.UNKNOWN):
         p = p.to(State.REVERSING, send_out=False)
+    undone = Undone.NO if p.undone is Undone.REFUSED else p.undone  # the refusal was of an earlier try
     return changed(
-        p, undo_tries=p.undo_tries + 1, undo_out=True, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
+        p, undo_tries=p.undo_tries + 1, undo_out=True, undone=undone, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
     )
 
 

@@ -245,3 +245,19 @@ def test_a_charge_that_was_only_shown_has_no_time_of_payment_for_anybody() -> No
         assert picture(shown, None, (), NOW + 112_000, None)["paid_at"] is None
     paid = learn(shown, Op.QUERY, charge, m, NOW + 120_000)
     assert paid.state is State.PAID and picture(paid, None, (), NOW + 120_000, None)["paid_at"]
+
+
+def test_a_refusal_of_an_earlier_undo_says_nothing_of_the_one_that_is_under_way() -> None:
+    """P1, UnionPay: refused once, sent again, the answer unreadable; a query that had been asked before it said charged (seed 25993)."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undo_out=True, seen=True, give_up=True, queries=6,
+                first_undo_ms=NOW + 4_000, last_undo_ms=NOW + 37_000, last_query_ms=NOW + 130_000)  # fmt: skip
+    refused = learn(p, Op.REVERSE, Finding(Proves.UNDO_REFUSED, code="39"), m, NOW + 38_000)
+    charge = Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 1_000)
+    assert learn(refused, Op.QUERY, charge, m, NOW + 130_100).state is State.PAID, "no undo is under way"
+    again = learn(asking(refused, Op.REVERSE, m, NOW + 131_000), Op.REVERSE, Finding(Proves.NOTHING, code="RESPONSE_SIGNATURE_INVALID"), m, NOW + 131_500)
+    heard = learn(again, Op.QUERY, charge, m, NOW + 132_300)
+    assert not heard.proven and due_ms(heard, m, NOW + 132_300) > 0
+    later = NOW + 131_000 + m.undo_settles_ms
+    settled = learn(asking(heard, Op.QUERY, m, later), Op.QUERY, charge, m, later + 100)
+    assert settled.state is State.PAID
