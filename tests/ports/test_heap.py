@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 
@@ -62,3 +64,29 @@ async def test_it_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
             break
         await asyncio.sleep(0.002)
     assert rounds[:6] == [False, False, True, False, False, True]
+
+
+_TABLES = """
+import sys
+from daozhang.ports.heap import give_back_large
+
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+
+if sys.argv[1] == "given back":
+    give_back_large()
+bytes(8 << 20)  # whoever has freed so much keeps as much from then on
+before, tables, small = megabytes(), [], []
+for _ in range(20):
+    tables.append(bytearray(b"x") * (4 << 20))
+    small.append(bytes(2_000))  # lives on behind it
+del tables
+print(megabytes() - before)
+"""
+
+
+@pytest.mark.parametrize(("how", "least", "most"), [("given back", -5.0, 5.0), ("kept", 40.0, 100.0)])
+def test_a_large_table_that_is_let_go_is_given_back_to_the_system(how: str, least: float, most: float) -> None:
+    """And without being told so, the C library keeps it: otherwise this would prove nothing."""
+    told = subprocess.run([sys.executable, "-c", _TABLES, how], capture_output=True, text=True, check=True)
+    assert least <= float(told.stdout) <= most
