@@ -152,7 +152,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _answering(self) -> bool:
-        if self.cycle is None:
+        if self.cycle is None or self._refusal:
             return False
         if self._in_body:
             return bool(self.cycle.response_started)

@@ -23,8 +23,7 @@ from daozhang.channels.shelf import Shelf
 from daozhang.cli.link import Link, fresh_key, state_of
 from daozhang.cli.say import Oops, Talk
 from daozhang.core.texts import ms_of_rfc3339
-from daozhang.sim.drill_asked import Open, polling
-from daozhang.sim.drill_asked import told as in_words
+from daozhang.sim.drill_asked import Open, in_words, polling
 from daozhang.sim.drill_file import Drill, Fault
 from daozhang.sim.drill_look import Episode, answer_of
 from daozhang.sim.drill_run import Ran, bins_of, ece_of, percentiles

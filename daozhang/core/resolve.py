@@ -246,9 +246,8 @@ def asking(p: Payment, op: Op, m: Manners, now: int) -> Payment:
         return changed(p, queries=p.queries + 1, last_query_ms=now)
     if p.state in (State.SENT, State.WAITING_PAYER, State.UNKNOWN):
         p = p.to(State.REVERSING, send_out=False)
-    undone = Undone.NO if p.undone is Undone.REFUSED else p.undone  # the refusal was of an earlier try
     return changed(
-        p, undo_tries=p.undo_tries + 1, undo_out=True, undone=undone, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
+        p, undo_tries=p.undo_tries + 1, undo_out=True, last_undo_ms=now, first_undo_ms=p.first_undo_ms or now
     )
 
 
@@ -368,9 +367,10 @@ def _learn_undo(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
         case Proves.UNDONE:
             return changed(p, undo_out=False, undone=Undone.ABSENT if p.absent and not p.seen else Undone.UNPAID)
         case Proves.UNDO_REFUSED:
-            return changed(p, undo_out=False, undone=Undone.REFUSED)
+            # Only this try is refused; another one, before or after it, may still be under way.
+            return changed(p, undo_out=p.undo_tries > 1, undone=Undone.REFUSED)
         case Proves.NOT_SENT:
-            # Only this try is proven harmless; an earlier one may still be under way.
+            # Likewise.
             return changed(p, undo_out=p.undo_tries > 1)
         case _:
             return p
@@ -425,7 +425,7 @@ def captured(p: Payment, f: Finding, m: Manners, now: int) -> Payment:
     """The channel says that the payer was charged. It is paid, unless an undo of ours may still take it back."""
     known = changed(p, seen=True, absent=0, capture_seen=True, trade_no=f.trade_no or p.trade_no, paid_ms=f.paid_ms or p.paid_ms)
     taken_back = known.undone is Undone.PAID or (known.undone in ACCEPTED and not m.undo_tells)
-    may_go_back = taken_back or (known.undo_out and known.undone is Undone.NO)
+    may_go_back = taken_back or (known.undo_out and known.undone in (Undone.NO, Undone.REFUSED))
     if may_go_back and not p.proven and now - known.last_undo_ms < m.undo_settles_ms:
         return _window(_opened_again(known, m), m, now)
     late = p.state in NOTHING_TAKEN or p.state is State.DEFERRED or known.undone in ACCEPTED

@@ -7,8 +7,7 @@ slows down after answers that bring nothing nor while the channel is known to be
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-PHASES = ("before", "during", "after")
-_PHASES = {"before": ("故障前", "before"), "during": ("故障中", "during"), "after": ("恢复后", "after")}
+PHASES = {"before": ("故障前", "before"), "during": ("故障中", "during"), "after": ("恢复后", "after")}
 DARK_S = 5.0
 
 
@@ -36,9 +35,9 @@ def polling(opens: Iterable[Open], queries: Iterable[float], from_s: float, unti
     return rows
 
 
-def told(channel: str, row: dict[str, Any]) -> tuple[str, str]:
+def in_words(channel: str, row: dict[str, Any]) -> tuple[str, str]:
     """One row in Chinese and English; what would be divided by nothing is left out."""
-    zh, en = _PHASES[row["phase"]]
+    zh, en = PHASES[row["phase"]]
     said_zh = f"{channel} {zh}:无信息 {row['dark']} 笔,查询 {row['queries']} 次(不减速会问 {row['unthrottled']} 次)"
     said_en = f"{channel}, {en}: {row['dark']} dark payments, {row['queries']} queries (unthrottled {row['unthrottled']})"
     if row["per_payment"] is not None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from daozhang.sim.drill_asked import PHASES
+
 _WIDE, _ROW = 860, 22
 _LEFT = 210
 _INK, _TRUE, _SAID, _WRONG, _GRID = "#1b2733", "#c4552d", "#2f6f9f", "#b3261e", "#d8dee4"
@@ -139,15 +141,12 @@ def _asked(shown: dict[str, Any]) -> str:
     return _svg(y + 6, inside)
 
 
-_PHASES = {"before": "故障前 · before", "during": "故障中 · during", "after": "恢复后 · after"}
-
-
 def _polling(told: dict[str, list[dict[str, Any]]]) -> str:
     """Queries of each sick channel, and in brackets what an unthrottled poller would have asked."""
     if not told:
         return ""
     head = "<tr><th><th><th>无信息的支付 · dark payments<th>查询 · queries<th>每笔 · for each<th>每分钟 · a minute"
-    rows = [f"<tr><td>{escape(name)}<td>{_PHASES[one['phase']]}<td class=n>{one['dark']}" + "".join(
+    rows = [f"<tr><td>{escape(name)}<td>{' · '.join(PHASES[one['phase']])}<td class=n>{one['dark']}" + "".join(
         f"<td class=n>{_or_dash(one[kind])} ({_or_dash(one[eager])})" for kind, eager in (
             ("queries", "unthrottled"), ("per_payment", "unthrottled_per_payment"), ("per_minute", "unthrottled_per_minute")))
         for name, phases in told.items() for one in phases]  # fmt: skip

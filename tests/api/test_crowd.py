@@ -80,16 +80,16 @@ def test_the_first_of_each_second_go_the_whole_way(monkeypatch: pytest.MonkeyPat
     assert quick() == [False, False, True, True]
 
 
+async def _done(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
 async def said(turn: Any, *parts: bytes, answers: int = 1) -> list[bytes]:
     """The status and the last bytes of each answer of a guarded server; the next part is sent when the one before is answered."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-        await send({"type": "http.response.body", "body": b"done"})
-
-    config = uvicorn.Config(app, http=GuardedProtocol, loop="none", lifespan="off", log_level="error", access_log=False, ws="none")
+    config = uvicorn.Config(_done, http=GuardedProtocol, loop="none", lifespan="off", log_level="error", access_log=False, ws="none")
     config.load()
     state = uvicorn.server.ServerState()
     door = await asyncio.get_running_loop().create_server(lambda: GuardedProtocol(config, state, {}, turn), "127.0.0.1", 0)
@@ -138,5 +138,22 @@ async def test_a_kept_connection_on_which_nothing_follows_is_hung_up(monkeypatch
     writer.write(request("/crowd"))
     async with asyncio.timeout(5):
         assert (await reader.read()).endswith(b"away")
+    writer.close()
+    door.close()
+
+
+async def test_a_refused_body_that_never_ends_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a connection that was served before, too: what was answered then is no answer now."""
+    monkeypatch.setattr("daozhang.api.server.BODY_WITHIN_S", 0.3)
+    endless = b"POST /crowd HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\nhalf of it"
+    config = uvicorn.Config(_done, http=GuardedProtocol, loop="none", lifespan="off", log_level="error", access_log=False, ws="none")
+    config.load()
+    door = await asyncio.get_running_loop().create_server(lambda: GuardedProtocol(config, uvicorn.server.ServerState(), {}, away), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.sockets[0].getsockname()[1])
+    async with asyncio.timeout(5):
+        writer.write(request("/other"))
+        await reader.readuntil(b"done")
+        writer.write(endless)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408")
     writer.close()
     door.close()

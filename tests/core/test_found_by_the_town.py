@@ -261,3 +261,13 @@ def test_a_refusal_of_an_earlier_undo_says_nothing_of_the_one_that_is_under_way(
     later = NOW + 131_000 + m.undo_settles_ms
     settled = learn(asking(heard, Op.QUERY, m, later), Op.QUERY, charge, m, later + 100)
     assert settled.state is State.PAID
+
+
+def test_a_refusal_that_comes_after_a_later_undo_has_left_says_nothing_of_that_one() -> None:
+    """P1: two processes, two undos; the slow refusal of the first is heard while the second is under way."""
+    m = manners("unionpay")
+    p = replace(new_payment(), state=State.REVERSING, asked_ms=NOW, undo_tries=1, undo_out=True, seen=True, give_up=True, queries=6,
+                first_undo_ms=NOW + 4_000, last_undo_ms=NOW + 4_000, last_query_ms=NOW + 5_000)  # fmt: skip
+    both = asking(p, Op.REVERSE, m, NOW + 6_000)
+    refused = learn(both, Op.REVERSE, Finding(Proves.UNDO_REFUSED, code="39"), m, NOW + 6_500)
+    assert not learn(refused, Op.QUERY, Finding(Proves.CAPTURED, amount_fen=AMOUNT, paid_ms=NOW + 1_000), m, NOW + 6_600).proven
