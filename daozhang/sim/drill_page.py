@@ -43,7 +43,7 @@ def page(name: str, seed: int, report: dict[str, Any], shown: dict[str, Any]) ->
 _CSS = (
     f"body{{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;color:{_INK};max-width:900px;margin:24px auto;padding:0 12px}}"
     "h1{font-size:22px;margin:0}h2{font-size:17px;margin:28px 0 6px}.note{color:#5b6876;margin:0 0 12px}"
-    "table{border-collapse:collapse}td,th{padding:2px 10px 2px 0;text-align:left;font-weight:400}td.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:2px 10px 2px 0;text-align:left;font-weight:400}td.n{text-align:right;font-variant-numeric:tabular-nums}"
     "svg{max-width:100%;height:auto;font:12px system-ui,'Noto Sans SC',sans-serif}"
 )
 
@@ -151,7 +151,7 @@ def _polling(told: dict[str, list[dict[str, Any]]]) -> str:
             ("queries", "unthrottled"), ("per_payment", "unthrottled_per_payment"), ("per_minute", "unthrottled_per_minute")))
         for name, phases in told.items() for one in phases]  # fmt: skip
     title = _heading("查询有没有减少(括号里:不减速会问多少)", "Did the queries fall? (in brackets: asked without slowing down)")
-    return f"{title}<table>{head}{''.join(rows)}</table>"
+    return f"{title}<table tabindex=0>{head}{''.join(rows)}</table>"
 
 
 def _or_dash(value: float | None) -> str:
@@ -163,4 +163,4 @@ def _incidents(seen: Sequence[dict[str, Any]]) -> str:
         return ""
     rows = "".join(f"<tr><td>{escape(one['cause'])}<td>{escape(one['party'])}<td>{escape(one['place'])}<td class=n>{one['payments']}<td class=n>{one['from_s']:.0f} s<td class=n>{one['until_s']:.0f} s<td>{'✓' if one['true'] else '✗'}" for one in seen)
     head = "<tr><th>原因 · cause<th>责任方 · party<th>范围 · place<th>支付 · payments<th>开始 · from<th>结束 · until<th>属实 · true"
-    return f"{_heading('看到的事件', 'Incidents that were seen')}<table>{head}{rows}</table>"
+    return f"{_heading('看到的事件', 'Incidents that were seen')}<table tabindex=0>{head}{rows}</table>"
