@@ -9,7 +9,7 @@ from typing import Any
 
 from daozhang.sim.drill_asked import PHASES
 
-_WIDE, _ROW = 860, 22
+_WIDE, _ROW, _EDGE = 860, 22, 20
 _LEFT = 210
 _INK, _TRUE, _SAID, _WRONG, _GRID = "#1b2733", "#c4552d", "#2f6f9f", "#b3261e", "#d8dee4"
 _FIGURES = (
@@ -32,10 +32,10 @@ def page(name: str, seed: int, report: dict[str, Any], shown: dict[str, Any]) ->
         "<!doctype html><html lang=zh><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>",
         f"<title>{title}</title><style>{_CSS}</style>",
         f"<h1>{title}</h1><p class=note>模拟准确率;现场准确率尚未测量 · simulated accuracy; field accuracy unmeasured</p>",
-        _figures(report), _heading("故障与说出的原因", "Faults, and what was said"), _timeline(shown),
-        _heading("混淆矩阵(行:真实,列:说成)", "Confusion (rows: true, columns: named)"), _matrix(report["confusion"]),
-        _heading("说的概率与实际", "What was said, and what was right"), _reliability(shown["bins"]),
-        _heading("每分钟问渠道多少次", "Questions to the channels, by minute"), _asked(shown), _polling(shown["polling"]), _incidents(shown["incidents"]),
+        _figures(report), _picture("故障与说出的原因", "Faults, and what was said", _timeline(shown)),
+        _picture("混淆矩阵(行:真实,列:说成)", "Confusion (rows: true, columns: named)", _matrix(report["confusion"])),
+        _picture("说的概率与实际", "What was said, and what was right", _reliability(shown["bins"])),
+        _picture("每分钟问渠道多少次", "Questions to the channels, by minute", _asked(shown)), _polling(shown["polling"]), _incidents(shown["incidents"]),
     ]  # fmt: skip
     return "\n".join(parts) + "\n"
 
@@ -44,7 +44,7 @@ _CSS = (
     f"body{{font:15px/1.5 system-ui,'Noto Sans SC',sans-serif;color:{_INK};max-width:900px;margin:24px auto;padding:0 12px}}"
     "h1{font-size:22px;margin:0}h2{font-size:17px;margin:28px 0 6px}.note{color:#5b6876;margin:0 0 12px}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:2px 10px 2px 0;text-align:left;font-weight:400}td.n{text-align:right;font-variant-numeric:tabular-nums}"
-    "svg{max-width:100%;height:auto;font:12px system-ui,'Noto Sans SC',sans-serif}"
+    ".picture{overflow-x:auto}svg{width:100%;min-width:540px;height:auto;font:12px system-ui,'Noto Sans SC',sans-serif}"
 )
 
 
@@ -65,13 +65,19 @@ def _text(x: float, y: float, said: str, anchor: str = "start", colour: str = _I
 
 
 def _svg(height: float, inside: Sequence[str], wide: float = _WIDE) -> str:
-    return f"<svg viewBox='0 0 {wide:.0f} {height:.0f}' role=img>{''.join(inside)}</svg>"
+    return f"<svg viewBox='0 0 {wide:.0f} {height:.0f}' style='max-width:{wide:.0f}px' aria-hidden=true>{''.join(inside)}</svg>"
+
+
+def _picture(zh: str, en: str, drawn: str) -> str:
+    """On a narrow screen it is scrolled, not shrunk until nobody can read it."""
+    shown = f"<div class=picture tabindex=0 role=img aria-label='{zh} · {en}'>{drawn}</div>" if drawn else "<p>–</p>"
+    return _heading(zh, en) + shown
 
 
 def _timeline(shown: dict[str, Any]) -> str:
     """A bar for each fault while it lasts, and under them, minute by minute, how many episodes were given which cause."""
     minutes, inside, y = max(shown["minutes"], 1), [], 16
-    scale = (_WIDE - _LEFT - 10) / minutes
+    scale = (_WIDE - _LEFT - _EDGE) / minutes
     for one in shown["faults"]:
         where = f" {one['where']}" if one["where"] else ""
         inside.append(_text(0, y + 11, f"{one['cause']}{where}", colour=_TRUE))
@@ -95,7 +101,7 @@ def _timeline(shown: dict[str, Any]) -> str:
 
 def _matrix(confusion: dict[str, dict[str, int]]) -> str:
     if not confusion:
-        return "<p>–</p>"
+        return ""
     named = sorted({name for row in confusion.values() for name in row} | set(confusion))
     side, inside = min(34.0, (_WIDE - _LEFT) / len(named)), list[str]()
     top = 150.0
@@ -129,9 +135,9 @@ def _reliability(bins: Sequence[dict[str, Any]]) -> str:
 def _asked(shown: dict[str, Any]) -> str:
     rows = {name: row for name, row in shown["asked"].items() if sum(row)}
     if not rows:
-        return "<p>–</p>"
+        return ""
     most, minutes, inside, y = max(max(row) for row in rows.values()), max(shown["minutes"], 1), list[str](), 10.0
-    scale = (_WIDE - _LEFT - 10) / minutes
+    scale = (_WIDE - _LEFT - _EDGE) / minutes
     for name, row in rows.items():
         inside.append(_text(0, y + 24, name))
         points = " ".join(f"{_LEFT + at * scale:.1f},{y + 30 - 28 * count / most:.1f}" for at, count in enumerate(row))
