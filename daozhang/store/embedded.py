@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,9 @@ _CONFIG = {
     # took three quarters of the writer's CPU.
     "wal_compression": "off",
     "wal_buffers": "16MB",
-    # Crash recovery stays short.
+    # Crash recovery stays short. One sync of the file system instead of one of each of fifteen hundred files, where the system
+    # has it (and says when it fails: Linux since 5.8). On a shared disk 4.1 s of 4.2 went there, and 2 ms since.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     "max_wal_size": "1GB",
     "min_wal_size": "256MB",
     "checkpoint_timeout": "5min",
