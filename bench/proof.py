@@ -7,12 +7,14 @@ the time is made again from the commit and the seeds.
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from bench import proof_words
 from daozhang.sim import proof
 from daozhang.sim.crowd import Options
 from tests.sim.planted import Found, find_all
@@ -124,13 +126,20 @@ def page(report: proof.Report, rate: float, first: int, bugs: list[Found], zh: b
             "",
             say("| 错误 | 几个种子后找到 | 在哪种小镇里找 | 审计员的话 |", "| bug | found after so many seeds | hunted in towns | the auditor's word |"),
             "|---|---|---|---|",
-            *(f"| {one.name} | {one.seeds or say('没有找到', 'not found')} | {one.town or say('各种', 'of every kind')} | {one.why[:2] if one.why.startswith('I') else say('核心或库的检查', 'a check of the core or the store')} |" for one in bugs),
+            *(f"| {say(proof_words.bug(one.name), one.name)} | {one.seeds or say('没有找到', 'not found')} "
+              f"| {say(proof_words.town(one.town), one.town or 'of every kind')} | {_which(one.why) or say('核心或库的检查', 'a check of the core or the store')} |" for one in bugs),
         ]
     lines += ["", say(f"## 到达的少见状态:{table['states_reached']}", f"## Rare states reached: {table['states_reached']}"), "",
-              say("| 状态 | 次数 |", "| state | times |"), "|---|---|", *(f"| {name} | {count:,} |" for name, count in table["states"].items())]  # fmt: skip
+              say("| 状态 | 次数 |", "| state | times |"), "|---|---|", *(f"| {say(proof_words.state(name), name)} | {count:,} |" for name, count in table["states"].items())]  # fmt: skip
     if report.never:
-        lines += ["", say("没有到达:", "Never reached: ") + "; ".join(report.never)]
+        lines += ["", say("没有到达:", "Never reached: ") + "; ".join(say(proof_words.state(name), name) for name in report.never)]
     return "\n".join(lines) + "\n"
+
+
+def _which(why: str) -> str:
+    """The invariant that the auditor named; "" where the town broke down before he could."""
+    named = re.match(r"I\d+\b", why)
+    return named.group() if named else ""
 
 
 def main() -> None:

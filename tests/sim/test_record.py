@@ -1,13 +1,18 @@
 """The record of the towns can be ended and gone on with, and comes to the same; of other code it is refused."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.proof import Record, code_of, seeds
+from bench import proof_words
+from bench.proof import Record, code_of, page, seeds
+from daozhang.core.evidence import Op, Proves
 from daozhang.sim.proof import Report
+from daozhang.sim.rare import STATES, all_steps
+from tests.sim.bugs import BUGS, TOWNS
 from tests.sim.planted import Found
 
 
@@ -62,3 +67,22 @@ def test_the_code_is_that_which_moves_money(tmp_path: Path) -> None:
     assert code_of(tmp_path) == before
     (tmp_path / "store" / "one.py").write_text("a = 2")
     assert code_of(tmp_path) != before
+
+
+def test_the_page_in_chinese_is_in_chinese() -> None:
+    named = [proof_words.bug(name) for name, *_ in BUGS]
+    named += [proof_words.town(theme) for theme in ("", *TOWNS.values())]
+    named += [proof_words.state(name) for name in (*STATES, *all_steps(), *(f"answer: {op} {what}" for op in Op for what in Proves))]
+    assert len(named) > 100 and not [one for one in named if re.search("[A-Za-z]", one)]
+
+
+def test_the_page_says_what_was_played_and_which_invariant_told(capsys: pytest.CaptureFixture[str]) -> None:
+    record = Record.at(None, 40_001)
+    seeds(record, 1, 1, 0)
+    bugs = [Found(BUGS[0][0], 3, "I15 DZ1: two queries 1258 ms apart", ""), Found(BUGS[1][0], 2, "the town broke down: Broken", "late"),
+            Found(BUGS[2][0], 0, "", "storm")]  # fmt: skip
+    en, zh = (page(record.report, 300.0, 40_001, bugs, zh) for zh in (False, True))
+    assert f"| {BUGS[0][0]} | 3 | of every kind | I15 |" in en and f"| {proof_words.bug(BUGS[0][0])} | 3 | 各种 | I15 |" in zh
+    assert f"| {BUGS[1][0]} | 2 | late | a check of the core or the store |" in en and "| 迟到 | 核心或库的检查 |" in zh
+    assert "not found" in en and "没有找到" in zh and "seeds 40001 to 40001" in en
+    assert en.count("\n") == zh.count("\n")
