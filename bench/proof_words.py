@@ -28,6 +28,7 @@ _BUGS = {
     "timers of payments are forgotten": "忘了支付的定时",
     "the janitor drops what it leased": "看守丢下了领走的活",
     "a surplus stays with the shop": "多收的钱留在店里",
+    "a surplus that was refused stays with the shop": "多收的被拒退后留在店里",
     "a question is never answered": "问题一直没人答",
     "a refund is not counted": "退款没有计入",
     "a refund under way is not reserved": "进行中的退款没有预留",

@@ -127,7 +127,7 @@ class Payment:
     # outcome
     late: bool = False  # captured after we had told a different end, or after an accepted undo
     question: str = ""  # what the shop is asked: late_success, look_alike
-    answer_by_ms: int = 0
+    answer_by_ms: int = 0  # of a surplus whose refund was refused: when it is given back once more; -1: nobody can
     captured_fen: int = 0
     payer_paid_fen: int = 0
     received_fen: int = 0

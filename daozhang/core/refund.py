@@ -34,6 +34,7 @@ FOLLOWS: dict[RefundState, frozenset[RefundState]] = {
     _S.FAILED: frozenset(),
 }
 UNDER_WAY = frozenset({_S.CREATED, _S.SENT, _S.UNKNOWN, _S.WAITING_FUNDS})
+_SURPLUS_AGAIN_MS = 60_000
 MOST_PARTS = 50  # dossier 1-product 6b: at most 50 partial refunds of one payment
 
 
@@ -76,6 +77,12 @@ class Refund:
             state is self.state or state in FOLLOWS[self.state], f"a refund's {self.state} is never followed by {state}"
         )
         return changed(self, state=state, **changes)
+
+
+def surplus_again_ms(found_ms: int, now: int) -> int:
+    """When a surplus whose refund was refused is given back once more (promise P3): after as long again as it has been known,
+    at least a minute. That is eighteen tries in ninety days."""
+    return now + max(now - found_ms, _SURPLUS_AGAIN_MS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,14 @@ def contradicted(p: Payment) -> bool:
     return p.state in (State.NOT_PAID, State.CLOSED) and p.capture_seen and p.recheck_ms > 0
 
 
+def refused_back(p: Payment) -> bool:
+    """A surplus that the channel has refused to give back, and that is not being given back at this moment."""
+    return p.state is State.SURPLUS and p.answer_by_ms != 0 and p.refundable_fen > 0
+
+
 def _resolve_by(p: Payment) -> int:
+    if refused_back(p):
+        return p.answer_by_ms + UNDO_TAKES_MS if p.answer_by_ms > 0 else 0
     if p.state not in OPEN:
         return max(p.answer_by_ms, 0)
     if p.state is State.DEFERRED:

@@ -136,6 +136,14 @@ SURPLUS: Steps = {
     "operations": {"zh": "看这笔多收退款是否完成", "en": "See whether the refund of the surplus completes"},
     "developer": _DO_NOT_CREATE,
 }
+SURPLUS_REFUSED: Steps = {
+    "cashier": {"zh": "别再收:多收的还没退成", "en": "Do not charge again: the surplus could not be given back yet"},
+    "payer": {"zh": "请勿再付,多付的还没退成,请联系店里", "en": "Do not pay again, and ask the shop: what was paid twice is not back yet"},
+    "merchant": {"zh": "查渠道账户能否退款:多收的被拒退", "en": "Check whether the channel lets this account refund: it refused the surplus"},
+    "support": {"zh": "告诉来电人渠道拒绝了退回,还没退成", "en": "Tell the caller that the channel refused, and nothing is back yet"},
+    "operations": {"zh": "查渠道为何拒绝退款,必要时人工退", "en": "Find out why the channel refuses the refund, and give it back by hand if it must be"},
+    "developer": _DO_NOT_CREATE,
+}
 SURPLUS_RETURNED: Steps = {
     "cashier": {"zh": "多收的已退,看这单另一笔", "en": "See the sale's other payment: the surplus was given back"},
     "payer": {

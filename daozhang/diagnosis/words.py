@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from daozhang.core.payment import Payment, State
-from daozhang.core.verdict import Judgement, Verdict, contradicted
+from daozhang.core.verdict import Judgement, Verdict, contradicted, refused_back
 from daozhang.diagnosis import verdicts as say
 from daozhang.diagnosis.cause import Steps, Words
 from daozhang.diagnosis.name import Named
@@ -41,7 +41,7 @@ def next_steps(payment: Payment, judged: Judgement, named: Named, trade: str) ->
             found = _meanwhile(named)
             steps |= {person: found[person] for person in _FAR_FROM_TILL if person in found}
     if payment.state is State.SURPLUS:
-        steps |= say.SURPLUS_RETURNED if judged.verdict is Verdict.RETURNED else say.SURPLUS
+        steps |= say.SURPLUS_RETURNED if judged.verdict is Verdict.RETURNED else say.SURPLUS_REFUSED if refused_back(payment) else say.SURPLUS
     return steps
 
 

@@ -97,9 +97,15 @@ async def _merge(house: House, pen: Pen, heard: tuple[Op, Finding] | None, manne
 def due_ms(p: Payment, m: Manners, now: int) -> int:
     """When the payment next needs somebody: its next question, or the hour its open question to the shop is decided."""
     step = plan(p, m, now, p.method is Method.PAY_BY_QR)
-    hour = p.answer_by_ms if p.question and p.answer_by_ms > 0 else 0
-    times = [at for at in ((step[1] or now) if step else 0, hour) if at]  # a step without a time is due now (P6)
+    times = [at for at in ((step[1] or now) if step else 0, hour_ms(p, now)) if at]  # a step without a time is due now (P6)
     return min(times, default=0)
+
+
+def hour_ms(p: Payment, now: int) -> int:
+    """When an open question to the shop is decided without it, or a surplus is to be given back; 0: neither."""
+    if p.state is State.SURPLUS and p.refundable_fen > 0:
+        return max(p.answer_by_ms or now, 0)
+    return p.answer_by_ms if p.question and p.answer_by_ms > 0 else 0
 
 
 async def ask(

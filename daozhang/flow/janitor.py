@@ -89,8 +89,7 @@ async def _tend_payment(house: House, payment: Payment) -> Payment | None:
     """None when the payment has nothing left that a timer could do."""
     now = house.clock.now_ms()
     if payment.state is State.SURPLUS:
-        await late.return_surplus(house, payment)
-        return None
+        return await late.return_surplus(house, payment)
     if payment.question and 0 < payment.answer_by_ms <= now:
         await late.answer_by_policy(house, payment)
         return payment

@@ -20,8 +20,9 @@ from daozhang.core.refund import (
     learn,
     plan,
     refunding,
+    surplus_again_ms,
 )
-from daozhang.flow.find_out import ask
+from daozhang.flow.find_out import ask, hour_ms
 from daozhang.flow.house import GRACE_MS, House
 from daozhang.flow.pen import event
 
@@ -207,27 +208,26 @@ class _Errand:
         if after.state is RefundState.SUCCEEDED and before.state is not RefundState.SUCCEEDED:
             after = changed(after, fee_back_fen=fee_back(payment, after.amount_fen, self._fee_returned))
         postings = tuple(of_refund(before.state, after, payment))
-        beside = changed(_settled(payment, before, after), evidence_n=payment.evidence_n + len(lines))
+        beside = changed(_settled(payment, before, after, now), evidence_n=payment.evidence_n + len(lines))
         if after.state is not before.state and after.state in _EVENT:
             kind, data = _EVENT[after.state], _told(after, beside)
             told.append(Event(kind, payment.merchant, payment.bucket, after.id, now, data))
         if beside.state is not payment.state:
             told.append(event("payment.refunded", beside, now))
-        hour = beside.answer_by_ms if beside.question and beside.answer_by_ms > 0 else 0
-        keep = min((at for at in (beside.recheck_ms, hour) if at), default=0)
+        keep = min((at for at in (beside.recheck_ms, hour_ms(beside, now)) if at), default=0)
         return Change(beside, lines, postings, tuple(told), keep, None, after, timer_ms, wake=True)
 
 
-def _settled(payment: Payment, before: Refund, after: Refund) -> Payment:
-    """The payment beside a refund that has just ended."""
+def _settled(payment: Payment, before: Refund, after: Refund, now: int) -> Payment:
+    """The payment beside a refund that has just ended. A surplus stays nobody's: it is given back again later."""
     if before.state not in UNDER_WAY or after.state in UNDER_WAY:
         return payment
     left = changed(payment, refunding_fen=payment.refunding_fen - after.amount_fen)
     if after.state is RefundState.FAILED:
-        return left
+        return changed(left, answer_by_ms=surplus_again_ms(payment.decided_ms, now)) if payment.state is State.SURPLUS else left
     left = changed(left, refunded_fen=payment.refunded_fen + after.amount_fen)
     if payment.state is State.SURPLUS:
-        return left
+        return changed(left, answer_by_ms=0)
     return left.to(State.REFUNDED if left.refunded_fen == left.captured_fen else State.PARTLY_REFUNDED)
 
 

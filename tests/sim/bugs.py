@@ -31,6 +31,7 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("timers of payments are forgotten", P, "        return Change(\n            after,\n            lines,", "        timer_ms = 0\n        return Change(\n            after,\n            lines,"),
     ("the janitor drops what it leased", J, "        for due in claimed:\n", "        for due in claimed[1:]:\n            await self._house.store.release(claimed[0])\n"),
     ("a surplus stays with the shop", J, "        await late.return_surplus(house, payment)\n        return None", "        return None"),
+    ("a surplus that was refused stays with the shop (found by the town)", RF, "changed(left, answer_by_ms=surplus_again_ms(payment.decided_ms, now)) if payment.state is State.SURPLUS else left", "changed(left, answer_by_ms=-1)"),
     ("a question is never answered", J, "        await late.answer_by_policy(house, payment)\n        return payment", "        return None"),
     ("a refund is not counted", RF, "    left = changed(left, refunded_fen=payment.refunded_fen + after.amount_fen)", "    left = changed(left, refunded_fen=payment.refunded_fen)"),
     ("a refund under way is not reserved", RF, "    after = changed(payment, refunding_fen=payment.refunding_fen + amount)\n", "    after = payment\n"),
@@ -47,6 +48,6 @@ TOWNS = {
     "a second refusal ends a refund that was done": "refunds",
     "a notify during an undo is thrown away when it comes again (found by the town)": "storm",
     "an undo is believed against a younger notify (found by the town)": "storm",
-    "an end is never looked at again": "late", "a late success is not told": "late", "a surplus stays with the shop": "late",
+    "a surplus that was refused stays with the shop (found by the town)": "late", "an end is never looked at again": "late", "a late success is not told": "late", "a surplus stays with the shop": "late",
     "a question is never answered": "late", "a returned charge is paid": "late", "the first not-found closes": "late",
 }

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
-from daozhang.core.payment import Method, State
+from daozhang.core.changed import changed
+from daozhang.core.payment import Method, Payment, State
 from daozhang.core.refund import RefundKind, RefundState
+from daozhang.core.verdict import Money, Verdict, judge
+from daozhang.diagnosis.name import Named
+from daozhang.diagnosis.words import by_when, next_steps
 from daozhang.flow import find_out, late, refund
 from daozhang.flow.take import take
 from daozhang.sim.world import World, play
@@ -169,12 +173,9 @@ def test_a_second_capture_of_a_sale_goes_back_by_itself() -> None:
     """P3: closed, charged again under a new number, and then the first one succeeds after all."""
 
     async def story(world: World) -> None:
-        world.twins["alipay"].chaos("success_after_cancel", world.clock.now_ms())
-        world.twins["alipay"].chaos("notify_late", world.clock.now_ms())
+        world.twins["alipay"].chaos("success_long_after", world.clock.now_ms())
         first = await world.pay("hesitates", wait_ms=0, sale="A1")
-        closed = await world.until_proven(first.id)
-        if closed.state is not State.CLOSED:
-            return
+        assert (await world.until_proven(first.id)).state is State.CLOSED
         world.twins["alipay"].chaos_off()
         again = await world.pay("pays", sale="A1")
         assert again.state is State.PAID
@@ -184,7 +185,59 @@ def test_a_second_capture_of_a_sale_goes_back_by_itself() -> None:
 
     world = play(4, story)
     kept = sum(order["captured_fen"] - order["returned_fen"] for order in world.books()["orders"])
-    assert kept in (0, 1250)
+    assert kept == 1250
+    assert sum(world.store.balance.values()) == 0
+
+
+@pytest.mark.parametrize("too_late", [False, True])
+def test_a_surplus_that_the_channel_refuses_to_give_back_is_given_back_later(too_late: bool) -> None:
+    """P3, found by the town (seed 36769): one refusal was the end of it, and the payer had paid twice. While it is refused people
+    are told so and when it is tried again; when no refund can be made any more they are told that too."""
+    seen: list[Payment] = []
+
+    async def story(world: World) -> None:
+        async def sleep(seconds: float) -> Payment:
+            await world.clock.sleep_until(world.clock.now_ms() + int(seconds * 1000))
+            now = await world.store.payment(first.id)
+            assert now is not None
+            return now
+
+        twin = world.twins["alipay"]
+        twin.chaos("success_long_after", world.clock.now_ms())
+        first = await world.pay("hesitates", wait_ms=0, sale="A1")
+        assert (await world.until_proven(first.id)).state is State.CLOSED
+        twin.chaos_off()
+        twin.chaos("refund_refused", world.clock.now_ms(), 1.0, 0, "refund", "")
+        assert (await world.pay("pays", sale="A1")).state is State.PAID
+        while (refused := await sleep(1)).state is not State.SURPLUS or not refused.answer_by_ms:
+            pass
+        seen.append(refused)
+        judged = judge(refused)
+        assert (judged.verdict, judged.money, judged.safe_to_retry) == (Verdict.CHECKING, Money.UNRESOLVED, False)
+        told, nobody = next_steps(refused, judged, Named(None, None), ""), by_when(refused, judged)
+        assert told["cashier"]["en"] == "Do not charge again: the surplus could not be given back yet"
+        assert nobody is not None and "再办一次退回" in nobody["zh"] and judged.resolve_by_ms >= refused.decided_ms + 60_000
+        if too_late:
+            old = changed(refused, created_ms=refused.created_ms - 400 * 86_400_000, answer_by_ms=world.clock.now_ms())
+            assert await late.return_surplus(world.house, old) is None
+        else:
+            seen.append(await sleep(150))
+            twin.chaos_off()
+        seen.append(await sleep(600))
+
+    world = play(4, story)
+    alarms = [kind for kind, *_ in world.store.alarms_]
+    kept = sum(order["captured_fen"] - order["returned_fen"] for order in world.books()["orders"])
+    judged = judge(seen[-1])
+    if too_late:
+        assert (kept, judged.verdict, by_when(seen[-1], judged)) == (2500, Verdict.CHECKING, None)
+        assert next_steps(seen[-1], judged, Named(None, None), "")["operations"]["en"].startswith("Find out why the channel refuses")
+        assert alarms == ["payment.surplus_refused", "payment.surplus_stays"]
+    else:
+        assert seen[1].answer_by_ms - seen[0].answer_by_ms > 60_000  # refused once more, and later each time
+        assert (kept, judged.verdict, by_when(seen[-1], judged)) == (1250, Verdict.RETURNED, None)
+        assert set(alarms) == {"payment.surplus_refused"}
+    assert not world.store.timers.by_subject
     assert sum(world.store.balance.values()) == 0
 
 
