@@ -15,7 +15,7 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("the captured amount is one fen off", R, "        captured_fen=f.amount_fen,\n", "        captured_fen=p.amount_fen - 1,\n"),
     ("a late success is not told", R, "        late=late,\n", "        late=False,\n"),
     ("the query gap is forgotten", R, "(gaps[p.queries] if counted else m.query_gap_ms)", "(gaps[p.queries] if counted else 100)"),
-    ("at once means never (found by the town)", "flow/find_out.py", "((step[1] or now) if step else 0, hour)", "(step[1] if step and step[1] > now else 0, hour)"),
+    ("at once means never (found by the town)", "flow/find_out.py", "((step[1] or now) if step else 0, hour_ms(p, now))", "(step[1] if step and step[1] > now else 0, hour_ms(p, now))"),
     ("not found outranks a charge that was shown (found by the town)", R, "    return not p.capture_seen and (m.undo_tells or not p.seen) and again", "    return True"),
     ("a refused request is sent on and on", R, "            return _decided(changed(p, send_out=False), State.NOT_PAID, m, now, refusal=refusal)", "            return p.to(State.SENT, send_out=False)"),
     ("an end is never looked at again", R, "recheck_ms=now + m.aftercare_ms[0] if look else 0", "recheck_ms=0"),
