@@ -30,7 +30,7 @@ BUGS: list[tuple[str, str, str, str]] = [
     ("postings are forgotten", P, "            tuple(of_payment(before.state, after)),", "            (),"),
     ("timers of payments are forgotten", P, "        return Change(\n            after,\n            lines,", "        timer_ms = 0\n        return Change(\n            after,\n            lines,"),
     ("the janitor drops what it leased", J, "        for due in claimed:\n", "        for due in claimed[1:]:\n            await self._house.store.release(claimed[0])\n"),
-    ("a surplus stays with the shop", J, "        await late.return_surplus(house, payment)\n        return None", "        return None"),
+    ("a surplus stays with the shop", J, "        return await late.return_surplus(house, payment)", "        return None"),
     ("a surplus that was refused stays with the shop (found by the town)", RF, "changed(left, answer_by_ms=surplus_again_ms(payment.decided_ms, now)) if payment.state is State.SURPLUS else left", "changed(left, answer_by_ms=-1)"),
     ("a question is never answered", J, "        await late.answer_by_policy(house, payment)\n        return payment", "        return None"),
     ("a refund is not counted", RF, "    left = changed(left, refunded_fen=payment.refunded_fen + after.amount_fen)", "    left = changed(left, refunded_fen=payment.refunded_fen)"),
