@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from daozhang.core.payment import Payment, State
-from daozhang.core.verdict import Judgement, Verdict
+from daozhang.core.verdict import Judgement, Verdict, refused_back
 
 Words = dict[str, str]  # zh and en
 
@@ -31,10 +31,16 @@ _APP_SAYS_PAID: Words = {
     "zh": "支付App里显示已付款也请不要再付:把单号给店里看,我们会继续查。",
     "en": "Do not pay again even if your payment app shows it as paid: show the shop the number. We go on asking.",
 }
+_REFUSED: Words = {
+    "zh": "退款还没有成功,我们会再试。请把单号给店里看。",
+    "en": "The refund has not succeeded so far, and we try again. Show the shop the number.",
+}
 
 _PAID = Standing("paid", {"zh": "付款成功", "en": "Paid"}, True)
 _IN_PART = Standing("paid", {"zh": "付款成功,已退一部分", "en": "Paid, and a part was returned"}, True, _WHEN)
 _RETURNING = Standing("returning", {"zh": "正在退款", "en": "Being returned to you"}, False, _WHEN)
+_NOT_BACK = Standing("unknown", {"zh": "多付的还没退成,请不要再付", "en": "Not returned to you yet: do not pay again"}, False, _REFUSED)
+_NEVER_BACK = Standing("unknown", _NOT_BACK.says, True, {"zh": "请把单号给店里看,由店里退给您。", "en": "Show the shop the number: the shop has to give it back."})
 _RETURNED = Standing("returned", {"zh": "钱已退回", "en": "Returned to you"}, True, _WHEN)
 _NOT_CHARGED = Standing("not_charged", {"zh": "没有扣款", "en": "Not charged"}, True, _OTHERWISE)
 _WAITING = Standing("waiting", {"zh": "等您在手机上完成付款", "en": "Waiting for you to finish on your phone"}, False)
@@ -90,5 +96,7 @@ def standing(p: Payment, judged: Judgement) -> Standing:
             return _NOT_CHARGED
         case Verdict.WAITING_CUSTOMER:
             return _WAITING
+        case Verdict.CHECKING if refused_back(p):
+            return _NOT_BACK if judged.resolve_by_ms else _NEVER_BACK
         case Verdict.CHECKING | Verdict.LATER:
             return _RETURNING if p.state is State.SURPLUS else _UNKNOWN

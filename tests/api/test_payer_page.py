@@ -77,6 +77,16 @@ def test_a_refund_on_its_way_is_being_returned() -> None:
     assert payer_words.standing(back, judge(back)).kind == "returned"
 
 
+@pytest.mark.parametrize("again_ms", [NOW + 60_000, -1])
+def test_a_surplus_that_the_channel_refused_to_return_is_not_called_on_its_way(again_ms: int) -> None:
+    refused = replace(ONE, state=State.SURPLUS, captured_fen=1250, received_fen=1250, answer_by_ms=again_ms)
+    stands = payer_words.standing(refused, judge(refused))
+    assert (stands.kind, stands.ends) == ("unknown", again_ms < 0) and stands.more is not None and ("我们会再试" in stands.more["zh"]) == (again_ms > 0)
+    assert "还没退成" in stands.says["zh"] and "do not pay again" in stands.says["en"]
+    once_more = replace(refused, refunding_fen=1250, answer_by_ms=0)
+    assert payer_words.standing(once_more, judge(once_more)).kind == "returning"
+
+
 def test_a_paid_payment_on_its_page(system: System) -> None:
     paid = system.pay(subject="secret goods", order=f"ORDER-{os.urandom(4).hex()}")
     url = address(system, paid["id"])
