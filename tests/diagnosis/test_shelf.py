@@ -69,7 +69,7 @@ def every_sentence() -> Iterator[tuple[str, str, Words]]:
                 yield cause.id, person, words
     for steps in [
         *verdicts.STEPS.values(), *verdicts.QUESTIONS.values(), verdicts.REVERSING, verdicts.REFUNDING, verdicts.REFUNDED,
-        verdicts.PARTLY_REFUNDED, verdicts.LATE, verdicts.SURPLUS, verdicts.SURPLUS_RETURNED,
+        verdicts.PARTLY_REFUNDED, verdicts.LATE, verdicts.SURPLUS, verdicts.SURPLUS_REFUSED, verdicts.SURPLUS_RETURNED,
         {"cashier": verdicts.CONSUMED}, {"cashier": verdicts.CONSUMED_PAID},
     ]:  # fmt: skip
         for person, words in steps.items():

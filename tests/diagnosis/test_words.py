@@ -78,6 +78,9 @@ AFTER_PAID: list[tuple[dict[str, Any], str, str]] = [
     ({"state": State.PARTLY_REFUNDED, "refunded_fen": 100}, "已退一部分,再退先看余额", "部分已退,请在您的支付App里查看"),
     ({"state": State.REFUNDED, "refunded_fen": 1250, "late": True}, "已全部退款,不要再退", "已退款,请在您的支付App里查看"),
     ({"state": State.SURPLUS, "captured_fen": 1250}, "多收的钱在自动退,别再收", "请勿再付,多付的正在退回"),
+    ({"state": State.SURPLUS, "captured_fen": 1250, "answer_by_ms": AT + 60_000}, "别再收:多收的还没退成", "请勿再付,多付的还没退成,请联系店里"),
+    ({"state": State.SURPLUS, "captured_fen": 1250, "answer_by_ms": -1}, "别再收:多收的还没退成", "请勿再付,多付的还没退成,请联系店里"),
+    ({"state": State.SURPLUS, "captured_fen": 1250, "refunding_fen": 1250}, "多收的钱在自动退,别再收", "请勿再付,多付的正在退回"),
     ({"state": State.SURPLUS, "captured_fen": 1250, "refunded_fen": 1250}, "多收的已退,看这单另一笔", "多付的已退,请在您的支付App里查看"),
 ]  # fmt: skip
 
