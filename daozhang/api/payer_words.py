@@ -32,8 +32,8 @@ _APP_SAYS_PAID: Words = {
     "en": "Do not pay again even if your payment app shows it as paid: show the shop the number. We go on asking.",
 }
 _REFUSED: Words = {
-    "zh": "退款还没有成功,我们会再试。请把单号给店里看。",
-    "en": "The refund has not succeeded so far, and we try again. Show the shop the number.",
+    "zh": "退款还没有成功,我们会再试。",
+    "en": "The refund has not succeeded so far, and we try again.",
 }
 
 _PAID = Standing("paid", {"zh": "付款成功", "en": "Paid"}, True)

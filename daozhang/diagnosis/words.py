@@ -41,8 +41,14 @@ def next_steps(payment: Payment, judged: Judgement, named: Named, trade: str) ->
             found = _meanwhile(named)
             steps |= {person: found[person] for person in _FAR_FROM_TILL if person in found}
     if payment.state is State.SURPLUS:
-        steps |= say.SURPLUS_RETURNED if judged.verdict is Verdict.RETURNED else say.SURPLUS_REFUSED if refused_back(payment) else say.SURPLUS
+        steps |= _of_surplus(payment, judged)
     return steps
+
+
+def _of_surplus(p: Payment, judged: Judgement) -> Steps:
+    if judged.verdict is Verdict.RETURNED:
+        return say.SURPLUS_RETURNED
+    return say.SURPLUS_REFUSED if refused_back(p) else say.SURPLUS
 
 
 def _meanwhile(named: Named) -> Steps:
