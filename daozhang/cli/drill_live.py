@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from daozhang.channels.shelf import Shelf
+from daozhang.cli.drill_manners import breaches, kind_of
 from daozhang.cli.link import Link, fresh_key, state_of
 from daozhang.cli.say import Oops, Talk
 from daozhang.core.texts import ms_of_rfc3339
@@ -181,7 +182,7 @@ class Live:
             for number, order in found.items():
                 kept[number] += order["captured_fen"] - order["returned_fen"]
         wrong = sum(_ended(leg.told) and kept[leg.told["channel_refs"]["out_trade_no"]] != (leg.amount if leg.told["verdict"] == "paid" else 0) for leg in legs)
-        hits = sum(one.right(one.last) for one in episodes)
+        hits, broken = sum(one.right(one.last) for one in episodes), self._breaches()
         report = {
             "payments": len(legs), "dark_episodes": len(episodes), "top1": round(hits / count, 4) if episodes else None,
             "top1_exact": round(sum(one.last is not None and one.last.id in one.labels for one in episodes) / count, 4) if episodes else None,
@@ -191,12 +192,14 @@ class Live:
             "proven_wrong": sum(any(a.confidence == "proven" and not one.right(a) for a in one.answers) for one in episodes),
             "time_to_cause_s": percentiles(ms / 1000 for one in episodes if (ms := one.named_after_ms) is not None),
             "time_to_truth_s": percentiles(leg.proven_s - leg.began_s for leg in legs if leg.episode and leg.proven_s),
-            "time_to_told_s": percentiles([]), "wrong_verdicts": wrong, "net_double_charges": self.second_taken,
+            "time_to_told_s": percentiles(told_after(legs, self._zero_ms, self._moved_s)), "wrong_verdicts": wrong, "net_double_charges": self.second_taken,
             "untold": sum(not _ended(leg.told) for leg in legs), "false_incidents": false_incidents(self._incidents(), self.legs, self._struck, self._zero_ms),
-            "incident_detection_s": percentiles(self.party_after_s.values()), "manners_violations": None,
+            "incident_detection_s": percentiles(self.party_after_s.values()), "manners_violations": len(broken),
         }  # fmt: skip
         if report["false_incidents"]:
             self._talk.say(f"没有故障却开了 {report['false_incidents']} 个事件", f"incidents without a fault: {report['false_incidents']}")
+        for line in broken:
+            self._talk.say(f"违反渠道规矩:{line}", f"a breach of a channel's manners: {line}")
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
         polled = self._polled()
@@ -242,8 +245,14 @@ class Live:
         return told
 
     def _queries_s(self, channel: str) -> list[float]:
-        requests = self._link.sandbox("GET", f"/books?channel={channel}")["requests"]
-        return [(one["at_ms"] - self._zero_ms) / 1000 for one in requests if _is_query(str(one["method"]))]
+        return [(one["at_ms"] - self._zero_ms) / 1000 for one in self._requests(channel) if kind_of(str(one["method"])) == "query"]
+
+    def _requests(self, channel: str) -> list[dict[str, Any]]:
+        """The channel's own log of this run."""
+        return list(self._link.sandbox("GET", f"/books?channel={channel}")["requests"])
+
+    def _breaches(self) -> list[str]:
+        return [line for name in self._drill.world.wallets for line in breaches(self._requests(name), name)]
 
     def _asked(self) -> dict[str, list[int]]:
         """Queries at each twin, by ten seconds of the twins' own time."""
@@ -273,8 +282,11 @@ def _ended(told: dict[str, Any]) -> bool:
     return told.get("verdict") in ("paid", "not_paid", "returned")
 
 
-def _is_query(method: str) -> bool:
-    return "query" in method.lower() or method.startswith("GET") or method == "00"
+def told_after(legs: Sequence[Leg], zero_ms: int, moved_s: float) -> list[float]:
+    """Seconds from the proof to the shop's seeing it, of what ended by itself: from the moment the sandbox's clock is moved on
+    (``moved_s``; 0: never) the two clocks do not compare."""
+    ended = [(leg.proven_s, (ms_of_rfc3339(leg.told["decided_at"]) - zero_ms) / 1000) for leg in legs if leg.proven_s and leg.told.get("decided_at")]
+    return [max(seen - proven, 0.0) for seen, proven in ended if not moved_s or seen <= moved_s]
 
 
 def run_live(talk: Talk, drill: Drill, seed: int) -> Ran:

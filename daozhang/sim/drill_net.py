@@ -19,7 +19,7 @@ from daozhang.sim.drill_faults import AtWork, Place, ordinary, symptom_of
 from daozhang.sim.loop import VirtualClock
 
 _NUMBER = re.compile(rb"DZ[0-9A-Z]{26}")
-_GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}
+GAP_MS = {"alipay": 3_000, "wechatpay": 5_000, "unionpay": 1_000}  # of two queries of one order: what a channel asks for, not what we keep
 _MOST_QUERIES = 80
 _NEVER_LEFT = {"refused": "CONNECT_REFUSED", "dns": "DNS_FAILURE", "tls": "TLS_HANDSHAKE_FAILED", "connect_timeout": "CONNECT_TIMEOUT"}
 _MODES = {"http_500": "error_500", "http_503": "maintenance", "garbage": "garbage", "forged": "forged", "unknown_code": "unknown_code", "stale": "query_stale"}
@@ -128,7 +128,7 @@ class DrillNet:
         self.asked[name, "query" if query else "undo", now // 60_000] += 1
         if not query:
             return
-        if sale.queries and now - sale.queries[-1] < _GAP_MS[name]:
+        if sale.queries and now - sale.queries[-1] < GAP_MS[name]:
             self.manners.append(f"{sale.payment}: two queries {now - sale.queries[-1]} ms apart")
         sale.queries.append(now)
         if len(sale.queries) > _MOST_QUERIES:

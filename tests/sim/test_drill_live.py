@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from daozhang.cli.drill_live import Leg, Live, false_incidents
+import pytest
+
+from daozhang.cli.drill_live import Leg, Live, false_incidents, told_after
+from daozhang.cli.drill_manners import breaches, kind_of
 from daozhang.core.texts import rfc3339
 from daozhang.sim.drill_file import Drill, Fault
 from daozhang.sim.drill_look import Episode
@@ -63,3 +66,43 @@ def test_without_incidents_the_number_is_nought() -> None:
     run = live([])
     run.legs = [leg("alipay", 12)]
     assert count(run) == 0
+
+
+def rows(*asked: tuple[str, int], order: str = "DZ1") -> list[dict[str, Any]]:
+    return [{"out_trade_no": order, "method": method, "at_ms": ZERO_MS + at} for method, at in asked]
+
+
+@pytest.mark.parametrize(("channel", "asked", "wrong"), [
+    ("alipay", [("alipay.trade.pay", 0), ("alipay.trade.query", 5_000), ("alipay.trade.query", 8_000), ("alipay.trade.cancel", 8_050)], []),
+    ("alipay", [("alipay.trade.query", 5_000), ("alipay.trade.query", 7_999)], ["DZ1: two queries 2999 ms apart"]),
+    ("alipay", [("alipay.trade.pay", 0), ("alipay.trade.cancel", 9_000)], ["DZ1: an undo after pay, not after a query"]),
+    ("alipay", [("alipay.trade.cancel", 9_000)], ["DZ1: an undo after nothing, not after a query"]),
+    ("wechatpay", [("trade.pay", 0), ("trade.query", 14_000), ("trade.reverse", 14_100)], ["DZ1: undone 14100 ms after the payment"]),
+    ("wechatpay", [("trade.pay", 0), ("trade.query", 15_000), ("trade.refund", 15_050), ("trade.reverse", 15_100)], []),
+    ("unionpay", [("trade.pay", 0), ("trade.query", 1_000), ("trade.query", 3_000), ("trade.pay", 3_500), ("trade.reverse", 9_000)], []),
+    ("unionpay", [("trade.query", 1_000), ("trade.query", 1_999)], ["DZ1: two queries 999 ms apart"]),
+])  # fmt: skip
+def test_what_a_channel_could_complain_of_is_read_from_its_log(channel: str, asked: list[tuple[str, int]], wrong: list[str]) -> None:
+    assert breaches(rows(*asked), channel) == wrong
+
+
+def test_the_manners_are_each_orders_own() -> None:
+    assert breaches(rows(("alipay.trade.query", 0)) + rows(("alipay.trade.query", 10), order="DZ2"), "alipay") == []
+
+
+def test_the_kinds_of_requests_in_every_channels_words() -> None:
+    assert [kind_of(one) for one in ("alipay.trade.query", "GET /v3/x", "00", "orderQuery")] == ["query"] * 4
+    assert [kind_of(one) for one in ("alipay.trade.cancel", "trade.reverse", "trade.pay", "alipay.trade.refund")] == ["undo", "undo", "pay", "other"]
+
+
+def ended(decided_s: float, seen_s: float) -> Leg:
+    one = leg("alipay", 1)
+    one.proven_s, one.told = seen_s, {"decided_at": rfc3339(ZERO_MS + round(decided_s * 1000))}
+    return one
+
+
+def test_told_is_from_the_proof_to_the_shops_seeing_it() -> None:
+    open_still = leg("alipay", 1)
+    legs = [ended(3, 4.5), ended(5, 4.9), ended(400, 95), open_still]  # the third was decided after the sandbox's clock was moved on
+    assert told_after(legs, ZERO_MS, 90.0) == [1.5, 0.0]
+    assert told_after(legs[:2], ZERO_MS, 0.0) == [1.5, 0.0]
