@@ -3,7 +3,7 @@
 ``python -m bench.payments [--payments N] [--in-flight 64] [--mix] [--json FILE]``. One run measures, on the same cores:
 the twin signing, without and with notifies; replies signed before (the channel costs nothing); the null server (the same
 HTTP, the same two commits, the same signature and exchange, no logic) and a bare HTTP server; and in an open loop at
-200/s the latency that is added. ``--mix``: only Alipay alone against the three channels mixed 55/40/5, see `bench.mix`. Printed with CPU-us by process, steal, and the share of what the machine's RSA allows.
+200/s the latency: with the twin signing on the same cores, with replies signed before (what we add), and of the null server. ``--mix``: only Alipay alone against the three channels mixed 55/40/5, see `bench.mix`. Printed with CPU-us by process, steal, and the share of what the machine's RSA allows.
 """
 
 import argparse
@@ -40,6 +40,7 @@ async def main():
 uvloop.run(main())
 """
 _CODE = "28" + "0" * 16
+_STEADY_PER_S = 200
 
 
 class Till:
@@ -91,20 +92,24 @@ async def with_twin(
     return {**await measured(till.pay, system.pids(), count, in_flight), "not_paid": till.not_paid}
 
 
-async def at_a_steady_rate(system: System, per_s: float, seconds: float) -> dict[str, Any]:
-    """What a payment takes when arrivals do not wait for each other; the twin answers at once, so all of it is added."""
-    count = int(per_s * seconds)
+async def steadily(call: Callable[[int], Awaitable[None]], pids: dict[str, list[int]], count: int) -> dict[str, Any]:
+    """What a payment takes when arrivals do not wait for each other."""
+    meter = Meter(pids)
+    _, took = await open_loop(call, count, _STEADY_PER_S)
+    return {"per_s": _STEADY_PER_S, "p50_ms": round(at(took, 0.5), 1), "p99_ms": round(at(took, 0.99), 1), **meter.stop(count)}
+
+
+async def at_a_steady_rate(system: System, count: int) -> dict[str, Any]:
+    """The twin answers at once, but it signs and checks on the same cores."""
     till = Till(system.state, system.base_port, await draw_codes(system, count))
-    meter = Meter(system.pids())
-    _, took = await open_loop(till.pay, count, per_s)
-    return {"per_s": per_s, "p50_ms": round(at(took, 0.5), 1), "p99_ms": round(at(took, 0.99), 1), "not_paid": till.not_paid,
-            **meter.stop(count)}  # fmt: skip
+    return {**await steadily(till.pay, system.pids(), count), "not_paid": till.not_paid}
 
 
 async def against_presigned(
-    system: System, kind: str, count: int, in_flight: int, spy: bool = False, doors: int = 1
+    system: System, kind: str, count: int, in_flight: int, spy: bool = False, doors: int = 1, steady: bool = False
 ) -> dict[str, Any]:
-    """``kind``: serve (the real doors) or null (the same work without logic); ``doors``: so many processes share the tills."""
+    """``kind``: serve (the real doors) or null (the same work without logic); ``doors``: so many processes share the tills;
+    ``steady``: in an open loop instead of with so many in flight."""
     state, port = system.state, system.base_port + (40 if kind == "serve" else 50)
     ports = [port + 30 * at for at in range(doors)]
     key, _, public = presigned.new_key()
@@ -133,7 +138,8 @@ async def against_presigned(
                 half = count // 2
                 await closed_loop(call, half, in_flight)
                 lines, count = await watcher, count - half
-            result = {**await measured(call, pids, count, in_flight), "not_paid": sum(till.not_paid for till in tills)}
+            running = steadily(call, pids, count) if steady else measured(call, pids, count, in_flight)
+            result = {**await running, "not_paid": sum(till.not_paid for till in tills)}
             return {**result, "profile": lines} if watcher is not None else result
         finally:
             for process in processes:
@@ -198,7 +204,10 @@ def run(base_port: int, count: int, in_flight: int) -> dict[str, Any]:
     told: dict[str, Any] = {"in_flight": in_flight, "cores": psutil.cpu_count(True), "sign_us": round(sign_us())}
     with System(base_port, notify_base="none") as system:
         told["twin_signs"] = asyncio.run(with_twin(system, count, in_flight))
-        told["steady_200"] = asyncio.run(at_a_steady_rate(system, 200, max(count / 400, 5)))
+        calm = max(count // 2, 5 * _STEADY_PER_S)
+        told["steady_200"] = asyncio.run(at_a_steady_rate(system, calm))
+        told["null_200"] = asyncio.run(against_presigned(system, "null", calm, in_flight, steady=True))
+        told["added_200"] = asyncio.run(against_presigned(system, "serve", calm, in_flight, steady=True))
         told["null"] = asyncio.run(against_presigned(system, "null", count, in_flight))
         told["presigned"] = asyncio.run(against_presigned(system, "serve", count, in_flight, spy=True))
         told["two_doors"] = asyncio.run(against_presigned(system, "serve", count, in_flight, doors=2))
@@ -220,7 +229,7 @@ def run(base_port: int, count: int, in_flight: int) -> dict[str, Any]:
 def show(told: dict[str, Any]) -> None:
     print(f"code payments, {told['in_flight']} in flight, {told['cores']} cores, one RSA signature {told['sign_us']}-{told['sign_us_after']} CPU-us")
     names = {"twin_signs": "twin signs", "twin_signs_and_notifies": "twin signs and notifies", "presigned": "replies signed before", "two_doors": "the same, two serve",
-             "null": "null server", "bare_http": "bare HTTP", "steady_200": "open loop, 200/s"}  # fmt: skip
+             "null": "null server", "bare_http": "bare HTTP", "steady_200": "open loop 200/s, twin", "added_200": "open loop, signed before", "null_200": "open loop, null server"}  # fmt: skip
     for key, name in names.items():
         row = told[key]
         cpu = "  ".join(f"{who} {cost}" for who, cost in row["cpu_us"].items() if cost)
