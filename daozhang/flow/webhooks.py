@@ -16,7 +16,8 @@ from daozhang.flow.webhook_round import Health, concerns, stories_of, written
 log = logging.getLogger("daozhang.webhooks")
 LEASE_MS = 40_000  # longer than a round with time-outs; a dead worker's endpoints wait at most so long
 ROUND_MS = 20_000  # nothing is begun after it: with the last time-out a round is still shorter than the lease
-_HOLD_MS = 30_000  # then the endpoint is let go, so that another worker may have it
+_HOLD_MS = 30_000  # then the endpoint is let go, so that another worker may have it,
+_SHARE_MS = 1_000  # and so early where others are in hand: who has less to do looks sooner
 _PAGE = 100
 _AT_ONCE = 8  # deliveries in flight to one endpoint
 _ENDPOINTS = 500  # endpoints in hand at a time
@@ -103,10 +104,10 @@ class Pump:
 
     async def _tend(self, endpoint: Endpoint, failing: bool) -> None:
         """Round after round until there is nothing to send, it is blocked, or it was held long enough."""
-        until = self._clock.monotonic_ms() + _HOLD_MS
+        began = self._clock.monotonic_ms()
         try:
             after: Endpoint | None = endpoint
-            while after is not None and not self._stopping and self._clock.monotonic_ms() < until:
+            while after is not None and not self._stopping and not self._held_enough(began):
                 endpoint, after = after, await self._serve(after)
             if after is not None:
                 await self._store.let_go(after)
@@ -115,6 +116,9 @@ class Pump:
         finally:
             self.busy -= 1
             self._failing -= failing
+
+    def _held_enough(self, began: float) -> bool:
+        return self._clock.monotonic_ms() - began >= (_SHARE_MS if self.busy > 1 else _HOLD_MS)
 
     async def _serve(self, endpoint: Endpoint) -> Endpoint | None:
         """One round. None when there is nothing more to do now: it was let go, or somebody else holds it."""

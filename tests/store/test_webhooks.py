@@ -10,8 +10,8 @@ from standardwebhooks import Webhook
 from daozhang.core.standard_webhook import BadSignature, new_secret, sign, verify
 from daozhang.core.webhook import BREAKS_AFTER, DISABLE_AFTER_MS, GAPS_MS, Outcome, Round, next_ms, pause_ms
 from daozhang.store.store import PgStore
-from tests.store.kit import attempt, sent, taken
-from tests.store.webhook_kit import Bench, Carrier, endpoint
+from tests.store.kit import attempt, past_the_horizon, sent, taken
+from tests.store.webhook_kit import Bench, Carrier, Tasks, endpoint
 
 
 async def test_every_event_once_in_order_and_verified_by_an_independent_library(store: PgStore) -> None:
@@ -183,6 +183,48 @@ async def test_two_workers_deliver_each_event_once(store: PgStore) -> None:
     await asyncio.gather(bench.settle(), bench.settle(other))
     for path in ("/a", "/b"):
         assert sorted(bench.carrier.ids(path) + other.ids(path)) == sorted(await bench.events())
+
+
+async def backlog(bench: Bench, link: asyncpg.Connection, count: int) -> None:
+    """So many events, each of its own payment; and each delivery then takes 25 ms."""
+    await link.execute(
+        "insert into event (bucket, merchant, type, subject, at_ms, data) select $1, $2, 'x', 's' || n, 1, '{}' from generate_series(1, $3::int) n",
+        bench.merchant.bucket, bench.merchant.id, count,
+    )  # fmt: skip
+    await past_the_horizon(bench.store)
+
+    def slow(url: str, event: str) -> Outcome:
+        bench.clock.mono += 25
+        return Outcome(204)
+
+    bench.carrier.rule = slow
+
+
+async def one_look(bench: Bench, carrier: Carrier) -> None:
+    tasks = Tasks()
+    await bench.pump(carrier, tasks).round()
+    await asyncio.gather(*tasks.tasks)
+
+
+async def test_a_worker_with_several_backlogs_leaves_one_to_who_has_less_to_do(store: PgStore, link: asyncpg.Connection) -> None:
+    bench, other = Bench(store), Carrier()
+    await bench.open("/a", "/b")
+    await backlog(bench, link, 250)
+    await one_look(bench, bench.carrier)
+    await one_look(bench, other)
+    whole = sorted(await bench.events())
+    given = {path for path, *_ in other.sent}
+    assert len(given) == 1 and 0 < len(other.sent) < 250, "what was let go early, and only the rest of it"
+    for path in ("/a", "/b"):
+        assert sorted(bench.carrier.ids(path) + other.ids(path)) == whole, "each once, whoever delivered it"
+
+
+async def test_a_worker_with_one_backlog_keeps_it(store: PgStore, link: asyncpg.Connection) -> None:
+    bench = Bench(store)
+    await bench.open("/a")
+    await backlog(bench, link, 250)
+    await one_look(bench, bench.carrier)
+    assert len(bench.carrier.ids()) == 250
 
 
 async def test_a_look_reads_no_whole_table_where_most_events_are_one_merchants(store: PgStore, link: asyncpg.Connection) -> None:
