@@ -29,6 +29,8 @@ def breaches(requests: Iterable[dict[str, Any]], channel: str) -> list[str]:
 def kind_of(method: str) -> str:
     """``pay``, ``query``, ``undo`` or ``other``, in the words of any of the three channels' logs."""
     low = method.lower()
+    if "refund" in low:  # its queries have manners of their own
+        return "other"
     if "query" in low or low.startswith("get") or low == "00":
         return "query"
     return "undo" if low.endswith(_UNDO) else "pay" if low.endswith("pay") else "other"

@@ -92,7 +92,7 @@ def test_the_manners_are_each_orders_own() -> None:
 
 def test_the_kinds_of_requests_in_every_channels_words() -> None:
     assert [kind_of(one) for one in ("alipay.trade.query", "GET /v3/x", "00", "orderQuery")] == ["query"] * 4
-    assert [kind_of(one) for one in ("alipay.trade.cancel", "trade.reverse", "trade.pay", "alipay.trade.refund")] == ["undo", "undo", "pay", "other"]
+    assert [kind_of(one) for one in ("alipay.trade.cancel", "trade.reverse", "trade.pay", "alipay.trade.fastpay.refund.query")] == ["undo", "undo", "pay", "other"]
 
 
 def ended(decided_s: float, seen_s: float) -> Leg:
