@@ -198,8 +198,8 @@ class Live:
         }  # fmt: skip
         if report["false_incidents"]:
             self._talk.say(f"没有故障却开了 {report['false_incidents']} 个事件", f"incidents without a fault: {report['false_incidents']}")
-        for line in broken:
-            self._talk.say(f"违反渠道规矩:{line}", f"a breach of a channel's manners: {line}")
+        for zh, en in broken:
+            self._talk.say(f"违反渠道规矩:{zh}", f"a breach of a channel's manners: {en}")
         asked = self._asked()
         self._talk.say(f"第二次收款被拒 {self.second_refused} 次,放行 {self.second_taken} 次", f"second charges refused {self.second_refused}, let through {self.second_taken}")
         polled = self._polled()
@@ -251,7 +251,7 @@ class Live:
         """The channel's own log of this run."""
         return list(self._link.sandbox("GET", f"/books?channel={channel}")["requests"])
 
-    def _breaches(self) -> list[str]:
+    def _breaches(self) -> list[tuple[str, str]]:
         return [line for name in self._drill.world.wallets for line in breaches(self._requests(name), name)]
 
     def _asked(self) -> dict[str, list[int]]:
